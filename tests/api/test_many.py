@@ -180,3 +180,31 @@ async def test_what_failed_alike_is_tried_again(api: httpx.AsyncClient, db: Db) 
     (row,) = db.execute("select action, affected from postmill.audit").fetchall()
     assert (row["action"], row["affected"]) == ("error.retry", 2)
     assert (await api.post("/errors/0f0f/retry", json={})).status_code == 404
+
+
+async def test_what_failed_alike_is_tried_again_in_each_queue_however_often_it_failed_since(
+    api: httpx.AsyncClient, db: Db
+) -> None:
+    """Queues whose failures were not among the last 10,000 of the error were left out. One that another
+    client has dropped meanwhile was refused, and with it all the others.
+    """
+    for queue in ("gone", "mail", "news"):
+        db.execute("select postmill.create_queue($1)", (queue,))
+        db.execute(
+            "insert into postmill.dead_letters"
+            " (queue_name, msg_id, read_ct, enqueued_at, message, attempts, kind, reason)"
+            " values ($1, 1, 1, now(), '{}', 1, 'error', 'odd')",
+            (queue,),
+        )
+        db.execute(
+            "insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message)"
+            " select $1, msg_id, 1, 'error', 'ValueError', 'odd' from generate_series(1, 10000) as msg_id",
+            (queue,),
+        )
+    db.execute("select pgmq.drop_queue('gone')")
+    (listed,) = (await api.get("/errors")).json()["items"]
+    answer = await api.post(f"/errors/{listed['fingerprint']}/retry", json={})
+    assert [(each["queue"], each["expected"]) for each in answer.json()["items"]] == [
+        ("mail", 1),
+        ("news", 1),
+    ]

@@ -52,6 +52,24 @@ async def test_all_of_it_stays_below_the_path(dashboard: Dashboard, db: Db, pass
         assert (await person.get(f"{passed_on}/api/v1/queues/mail")).json()["paused_at"]
 
 
+@pytest.mark.parametrize(
+    ("url", "told", "is_secure"),
+    [("http", "https", True), ("http", "HTTPS, http", True), ("http", "http", False), ("http", "", False),
+     ("https", "", True), ("https", "https", True)],
+)  # fmt: skip
+async def test_the_session_behind_https_is_sent_over_https_only(
+    dashboard: Dashboard, url: str, told: str, is_secure: bool
+) -> None:
+    """The dashboard's own server speaks http to the proxy, and its cookie went over plain http too."""
+    headers = {**OWN, **({"x-forwarded-proto": told} if told else {})}
+    transport = httpx.ASGITransport(dashboard)
+    async with httpx.AsyncClient(
+        transport=transport, base_url=f"{url}://127.0.0.1:8420", headers=headers
+    ) as person:
+        entered = await person.post("/sign-in", data={"key": "operators-key"})
+        assert ("; Secure" in entered.headers["set-cookie"]) is is_secure
+
+
 async def test_the_path_alone_is_its_first_page(dashboard: Dashboard) -> None:
     transport = httpx.ASGITransport(Prefixed(dashboard, "/jobs"))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8420") as person:

@@ -67,6 +67,46 @@ async def test_signing_in_with_a_key_leads_to_the_page_that_was_asked_for(
     assert (await stranger.get("/")).status_code == 303
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        'prefs={{"theme":"dark"}}; {own}',
+        "name=a b; {own}",
+        "\u00e9=1; {own}",
+        "{name}=old; {own}",
+        "{own}; {name}=",
+    ],
+    ids=["JSON", "a space", "a letter", "an old one before it", "an old one after it"],
+)
+async def test_what_others_have_written_beside_the_cookie_keeps_nobody_out(
+    stranger: httpx.AsyncClient, beside: str
+) -> None:
+    """One cookie of another application on the host that was not as the standard has it, and a person who had
+    signed in was asked to sign in, again and again.
+    """
+    signed = await stranger.post("/sign-in", data={"key": "operators-key", "next": "/"})
+    own = signed.headers["set-cookie"].partition(";")[0]
+    stranger.cookies.clear()
+    cookie = beside.format(own=own, name=own.partition("=")[0])
+    assert (await stranger.get("/", headers={b"cookie": cookie.encode()})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("referer", "to"),
+    [
+        ("http://127.0.0.1:8420/queues/mail/messages?q=state%3Adead", "/queues/mail/messages?q=state%3Adead"),
+        ("http://127.0.0.1:8420//evil.example/", "/"),
+        ("http://[", "/"),
+        ("", "/"),
+    ],
+)
+async def test_the_choice_of_a_theme_leads_back_to_what_was_shown(
+    browser: httpx.AsyncClient, referer: str, to: str
+) -> None:
+    chosen = await browser.post("/theme", data={"theme": "dark"}, headers={"referer": referer})
+    assert (chosen.status_code, chosen.headers["location"]) == (303, to)
+
+
 @pytest.mark.parametrize("key", ["", "operators-ke", "operators-key2", "\u00e9"])
 async def test_a_wrong_key_is_refused(stranger: httpx.AsyncClient, key: str) -> None:
     answer = await stranger.post("/sign-in", data={"key": key, "next": "/"})
@@ -164,6 +204,7 @@ async def test_files_are_served_and_nothing_beside_them(browser: httpx.AsyncClie
         (b"{}", "application/json", 415),
         (b"a=1&" * 2000, "application/x-www-form-urlencoded", 400),
         (b"a=%ff", "application/x-www-form-urlencoded", 400),
+        (b"reason=a%00b", "application/x-www-form-urlencoded", 400),
         (b"a=" + b"x" * 5_000_000, "application/x-www-form-urlencoded", 413),
     ],
 )

@@ -89,6 +89,38 @@ async def test_what_is_not_there_is_told_as_a_page(
     assert "To the overview" in words(page)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/queues/a%00b", "/dead?queue=%00", "/queues/mail/messages?q=%00", "/queues/mail?like=x"],
+)
+async def test_what_no_table_holds_is_refused_as_a_page(
+    browser: httpx.AsyncClient, work: Db, path: str
+) -> None:
+    """A NUL in an address, or what is no id, was shown as a fault of Postmill's (500)."""
+    page = await browser.get(path)
+    assert (page.status_code, 'role="alert"' in page.text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/queues/mail/messages/cancel", {"msg_id": ["2", "9" * 20]}),
+        ("/queues/mail/messages/retry", {"msg_id": ["2", "x"]}),
+        ("/dead/replay", {"letter": ["1/mail", "9" * 20 + "/mail"]}),
+        ("/dead/discard", {"letter": ["1/mail", "x/mail"]}),
+    ],
+)
+async def test_of_what_is_ticked_all_must_be_ids(
+    browser: httpx.AsyncClient, work: Db, path: str, form: dict[str, list[str]]
+) -> None:
+    assert (await browser.post(path, data=form)).status_code == 422
+    (left,) = work.execute(
+        """select (select count(*) from pgmq.q_mail) as messages,
+                  (select count(*) from postmill.dead_letters where replayed_at is null) as letters"""
+    )
+    assert left == {"messages": 2, "letters": 1}
+
+
 async def test_a_queue_is_paused_resumed_filled_and_purged(browser: httpx.AsyncClient, work: Db) -> None:
     assert "The queue is paused." in await sent(browser, "/queues/mail/pause", {"reason": "disk <full>"})
     assert "disk &lt;full&gt;" in words(await browser.get("/queues/mail"))

@@ -79,6 +79,35 @@ async def test_all_that_match_are_steered_when_their_number_is_typed(
     assert states == [{"state": "cancelled", "reason": "cancelled by postgres: by mistake"}]
 
 
+async def test_nothing_is_done_when_another_number_matches_by_now(browser: httpx.AsyncClient, db: Db) -> None:
+    """Three were counted and typed, five more failed meanwhile, and eight were cancelled."""
+    register(db, step("a"))
+    for _ in range(8):
+        start(db)
+    form = {"flow": "shop", "action": "cancel", "meant": "3", "typed": "3"}
+    refused = await browser.post("/runs/steer", data=form)
+    assert (refused.status_code, "by now 8 runs match, and 3 were" in words(refused)) == (409, True)
+    unsaid = await browser.post("/runs/steer", data={**form, "meant": "", "typed": ""})
+    assert unsaid.status_code == 422
+    assert db.execute("select distinct state from postmill.runs").fetchall() == [{"state": "running"}]
+
+
+async def test_runs_that_are_blocked_stay_a_list_of_their_own(browser: httpx.AsyncClient, db: Db) -> None:
+    """The next page of them had all runs, and so would have had what is done to all that match."""
+    register(db, step("a"))
+    runs = [start(db) for _ in range(4)]
+    for run_id in runs[1:]:
+        db.execute("select postmill.cancel_run($1)", (run_id,))
+    for run_id in (start(db), start(db)):
+        db.execute("select postmill.pause_run($1)", (run_id,))
+    page = (await browser.get("/runs?flow=shop&blocked=true&limit=2")).text
+    assert "All that match" not in page
+    older = html.unescape(page.partition('rel="next" href="')[2].partition('"')[0])
+    text = (await browser.get(older)).text
+    assert f'href="/runs/{runs[0]}"' in text
+    assert not any(f'href="/runs/{run_id}"' in text for run_id in runs[1:])
+
+
 async def test_every_run_is_never_steered(browser: httpx.AsyncClient, shop: int) -> None:
     assert "would be" not in words(await browser.get("/runs?steer=cancel"))
     refused = await browser.post("/runs/steer", data={"action": "cancel", "typed": "1", "meant": "1"})

@@ -11,6 +11,8 @@ from postmill.model import errors
 from postmill.model.sqlstates import Condition, condition, state_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from postmill.model.errors import PostmillError
 
 MEDIA_TYPE = "application/problem+json"
@@ -74,6 +76,12 @@ def problem(status: int, code: str, what: str, why: str = "", hint: str = "") ->
         why=why,
         try_=hint,
     )
+
+
+def check_no_nul(texts: Iterable[str]) -> None:
+    """Raises :class:`Failure` for a text of a request that no table holds: the database has no NUL."""
+    if any("\0" in text for text in texts):
+        raise Failure(HTTPStatus.BAD_REQUEST, "invalid-option", "A name or value contains the character NUL.")
 
 
 def problem_that_tells(error: Failure | PostmillError) -> Problem:

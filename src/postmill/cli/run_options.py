@@ -84,7 +84,8 @@ def _steer(
                 runs.flow(connection, wanted.flow)  # refuses one that is not there
             if found and not dry_run:
                 session.output.confirm(f"{len(found)} runs are {ENDED[action]}.", yes=yes)
-                found = runs.steer(connection, action, wanted, reason, dry_run=False)
+                seen = None if yes else len(found)
+                found = runs.steer(connection, action, wanted, reason, dry_run=False, expected=seen)
     session.output.rows(found, ("run_id", "flow", "state", "done"), empty="No such run.")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from postmill.api.application import segments
-from postmill.api.problem import Failure, problem_that_tells
+from postmill.api.problem import Failure, check_no_nul, problem_that_tells
 from postmill.api.route import Routes
 from postmill.api.viewer import Viewer
 from postmill.dashboard.form import last_of, read_form
@@ -52,6 +52,10 @@ class Front(Framing):
         """The page, or what the form does."""
         offered, names = self._routes.find(segments(request.scope)) or ({}, {})
         visit = Visit(desk, names, dict(request.query_params))
+        try:
+            check_no_nul((*names.values(), *visit.query.values()))
+        except Failure as failure:
+            return self.told(request, failure.problem, desk)
         match offered.get("GET" if request.method == "HEAD" else request.method), offered.get("POST"):
             case (Page() as page, _):
                 alike = page.shares and not request.cookies.get(self.access.seal.cookie("notice"))

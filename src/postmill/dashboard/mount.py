@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.responses import RedirectResponse
 
@@ -36,6 +36,16 @@ def asked_of(request: Request) -> str:
     return f"{path}?{query}" if query else path
 
 
+def came_from(request: Request) -> str:
+    """The page whose form was sent, with its search, as the browser says; empty where it says none."""
+    try:
+        page = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return ""
+    path = page.path.removeprefix(base_of(request))
+    return f"{path}?{page.query}" if page.query else path
+
+
 def inside(path: str) -> str:
     """The path, when it stays in the dashboard, else its first page. Browsers read ``//`` and a backslash as
     the beginning of another host.
@@ -58,10 +68,18 @@ def keep(request: Request, answer: Response, name: str, value: str, life_s: int,
         value,
         max_age=life_s,
         path=base or "/",
-        secure=request.url.scheme == "https",
+        secure=_is_https(request),
         httponly=True,
         samesite="lax",
     )
+
+
+def _is_https(request: Request) -> bool:
+    """Whether the browser speaks https, with this process or with a proxy before it. A header that says so
+    untruly costs only its sender the cookie.
+    """
+    told = request.headers.get("x-forwarded-proto", request.url.scheme)
+    return told.partition(",")[0].strip().lower() == "https"
 
 
 def forget(answer: Response, name: str, base: str) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from starlette.routing import Route
 
 from postmill.api.problem import Failure, problem, problem_that_tells
 from postmill.dashboard.form import last_of, read_form
-from postmill.dashboard.mount import base_of, forget, go_to, keep
+from postmill.dashboard.mount import came_from, forget, go_to, keep
 from postmill.dashboard.page import View
 from postmill.dashboard.rendering import THEME_COOKIE, THEMES, Frame
 from postmill.dashboard.security.cookies import LIFE_S
@@ -86,8 +85,7 @@ class SigningIn:
             chosen = last_of(await read_form(request)).get("theme", "")
         except Failure as failure:
             return self._framing.told(request, failure.problem)
-        back = urlsplit(request.headers.get("referer", "")).path.removeprefix(base_of(request))
-        answer = go_to(request, back)
+        answer = go_to(request, came_from(request))
         theme = chosen if chosen in THEMES else ""
         keep(request, answer, THEME_COOKIE, theme, YEAR_S, self._framing.home(request))
         return answer

@@ -141,7 +141,7 @@ async def retry_error(desk: Desk, path: InError, body: Retry) -> Retried:
 
     def retry(connection: Connection) -> Retried:
         started = []
-        for queue in errors.one(connection, path.fingerprint)["queues"]:
+        for queue in errors.queues(connection, path.fingerprint):
             for kind in ("retry", "replay"):
                 planned = many.plan(connection, kind, queue, condition)
                 if planned["matching"] or not planned["complete"]:

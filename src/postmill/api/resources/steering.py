@@ -43,7 +43,9 @@ class SteeredRuns(Struct):
 
 
 class Steer(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What to do, and to which runs: those that match all that is given, at most 10,000."""
+    """What to do, and to which runs: those that match all that is given, at most 10,000. ``expected``: how
+    many they were in a dry run; when they are more or fewer by now, nothing is done.
+    """
 
     action: Literal["cancel", "pause", "resume", "retry"]
     flow: Named | None = None
@@ -51,6 +53,7 @@ class Steer(Struct, forbid_unknown_fields=True, kw_only=True):
     tag: Named | None = None
     older_than_s: Seconds | None = None
     reason: Annotated[str, Meta(max_length=500)] | None = None
+    expected: Annotated[int, Meta(ge=0, le=runs.MOST_STEERED)] | None = None
     dry_run: bool = False
 
 
@@ -135,7 +138,9 @@ async def steer_runs(desk: Desk, body: Steer) -> SteeredRuns:
         )
 
     def steer(connection: Connection) -> SteeredRuns:
-        found = runs.steer(connection, body.action, wanted, body.reason, dry_run=body.dry_run)
+        found = runs.steer(
+            connection, body.action, wanted, body.reason, dry_run=body.dry_run, expected=body.expected
+        )
         if not found and wanted.flow is not None:
             runs.flow(connection, wanted.flow)  # refuses one that is not there
         return SteeredRuns([desk.shaped(SteeredRun, row) for row in found])

@@ -102,7 +102,7 @@ def retry(session: Session, fingerprint: str, many: Many) -> None:
     from postmill.db.reads import errors
 
     with session.database() as connection:
-        queues = errors.one(connection, fingerprint)["queues"]
+        queues = errors.queues(connection, fingerprint)
     for queue in queues:
         for kind in ("retry", "replay"):
             do_to_many(session, kind, queue, many, lambda _: {"fingerprint": fingerprint})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from postmill.api.problem import Failure
 from postmill.api.resources import dead_letters as resource
 from postmill.api.resources.queues import InQueue
+from postmill.dashboard.bodies import body
 from postmill.dashboard.page import Done, View, action, page
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ async def replay(visit: Visit) -> Done:
     """Put back those that are ticked, one transaction a queue."""
     back = 0
     for queue, ids in _ticked(visit).items():
-        done = await resource.replay_dead_letters(visit.desk, InQueue(queue), resource.Replay(letter_ids=ids))
+        chosen = body(resource.Replay, {"letter_ids": ids})
+        done = await resource.replay_dead_letters(visit.desk, InQueue(queue), chosen)
         back += sum(each.msg_id is not None for each in done.items)
     return Done("/dead", f"Put back: {back}.")
 
@@ -48,9 +50,8 @@ async def discard(visit: Visit) -> Done:
     """Delete those that are ticked."""
     gone = 0
     for queue, ids in _ticked(visit).items():
-        done = await resource.discard_dead_letters(
-            visit.desk, InQueue(queue), resource.Discard(letter_ids=ids)
-        )
+        chosen = body(resource.Discard, {"letter_ids": ids})
+        done = await resource.discard_dead_letters(visit.desk, InQueue(queue), chosen)
         gone += done.letters
     return Done("/dead", f"Deleted: {gone}.")
 
@@ -60,7 +61,7 @@ def _ticked(visit: Visit) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for each in visit.chosen.get("letter", []):
         number, _, queue = each.partition("/")
-        if number.isascii() and number.isdigit() and queue:
+        if number and queue:
             found.setdefault(queue, []).append(number)
     if not found:
         raise Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-option", "No letter is ticked.")

@@ -60,7 +60,7 @@ async def _like(visit: Visit, asked: queues.InQueue) -> str:
     """The payload of the message that a new one is made like."""
     if not visit.query.get("like"):
         return ""
-    asked_like = messages.InMessage(asked.queue, visit.query["like"])
+    asked_like = visit.in_query(messages.InMessage, queue=asked.queue, msg_id=visit.query["like"])
     shown = await messages.show_message(visit.desk, asked_like)
     return "" if has_secrets(shown.message) else pretty(shown.message)
 

@@ -28,7 +28,8 @@ async def runs_page(visit: Visit) -> View:
     found = await runs.list_runs(visit.desk, query)
     known = await flows.list_flows(visit.desk, Page(limit=MOST_SHOWN))
     asked = {name: visit.query[name] for name in FILTERS if visit.query.get(name)}
-    what = visit.query.get("steer", "")
+    shown = {**asked, **({"blocked": "true"} if query.blocked else {})}
+    what = "" if query.blocked else visit.query.get("steer", "")  # all that match would be more than is shown
     meant = await _meant(visit, what, asked) if what in DONE and asked else None
     return View(
         "Runs",
@@ -38,9 +39,10 @@ async def runs_page(visit: Visit) -> View:
             "states": STATES,
             "asked": {name: asked.get(name, "") for name in FILTERS},
             "blocked": query.blocked,
-            "filtered": bool(asked) or query.blocked,
-            "by_filter": urlencode(asked),
-            "older": None if found.next is None else urlencode({**asked, "cursor": found.next}),
+            "filtered": bool(shown),
+            "may_steer": bool(asked) and not query.blocked,
+            "by_filter": urlencode(shown),
+            "older": None if found.next is None else urlencode({**shown, "cursor": found.next}),
             "is_first": query.cursor is None,
             "does": DONE,
             "steer": what if meant is not None else "",
@@ -57,10 +59,11 @@ async def _meant(visit: Visit, what: str, asked: dict[str, str]) -> list[steerin
 
 @action("/runs/steer", of=runs_page)
 async def steer(visit: Visit) -> Done:
-    """Do it to all that match, when their number was typed."""
+    """Do it to all that match, when their number was typed and is the same by now."""
     asked = {name: visit.form[name] for name in FILTERS if visit.form.get(name)}
     what = visit.form.get("action", "")
-    if visit.form.get("typed", "").strip() != visit.form.get("meant", ""):
+    typed = visit.typed("typed")
+    if typed is None or typed != visit.form.get("meant"):
         raise Failure(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "not-confirmed",
@@ -68,7 +71,8 @@ async def steer(visit: Visit) -> Done:
             why="The number that was typed is not that of the runs.",
             hint="Type it as it stands there.",
         )
-    wanted = body(steering.Steer, {"action": what, "reason": visit.form.get("reason"), **asked})
+    given = {"action": what, "reason": visit.form.get("reason"), "expected": typed, **asked}
+    wanted = body(steering.Steer, given)
     done = (await steering.steer_runs(visit.desk, wanted)).items
     count = sum(each.done for each in done)
     return Done(

@@ -8,7 +8,6 @@ import hmac
 import secrets
 import time
 from dataclasses import replace
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -75,9 +74,15 @@ class Access:
         if bearer := bearer_of(headers):
             found = await self.opened(bearer)
         else:
-            cookie = cookie_of(headers, self.seal.cookie("session"))
-            found = await self._while_it_holds(self.seal.opened(cookie, time.time()))
+            found = await self._by_cookie(headers)
         return None if found is None else found.viewer
+
+    async def _by_cookie(self, headers: Headers) -> Opened | None:
+        """By the first that holds: an old one of another path must not keep a person out."""
+        for cookie in cookies_of(headers, self.seal.cookie("session")):
+            if found := await self._while_it_holds(self.seal.opened(cookie, time.time())):
+                return found
+        return None
 
     async def _while_it_holds(self, opened: Opened | None) -> Opened | None:
         """Unless its key was changed, taken out of the settings, or revoked."""
@@ -95,10 +100,9 @@ def bearer_of(headers: Headers) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-def cookie_of(headers: Headers, name: str) -> str:
-    """The cookie of that name; empty when there is none."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""
+def cookies_of(headers: Headers, name: str) -> list[str]:
+    """The cookies of that name: a browser sends one for each path and domain that has it. What others on the
+    host have written beside them may be anything, such as JSON: Python's own reader stops there.
+    """
+    parts = (part.partition("=") for line in headers.getlist("cookie") for part in line.split(";"))
+    return [value.strip(' \t"') for each, _, value in parts if each.strip() == name]

@@ -34,3 +34,13 @@ def one(connection: Connection, fingerprint: str) -> Row:
         "times": row["failures"],
         "last_30_days": [int(day["failures"]) for day in days],
     }
+
+
+def queues(connection: Connection, fingerprint: str) -> list[str]:
+    """Every queue in which it was seen and that is there, by name; a list of errors knows the queues of its
+    last failures. Raises :class:`NotFound`.
+    """
+    rows = connection.execute(statement("read_error_queues"), (fingerprint,)).fetchall()
+    if not rows:
+        one(connection, fingerprint)  # refuses one that is not there
+    return [row["queue_name"] for row in rows]

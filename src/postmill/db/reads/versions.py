@@ -36,6 +36,8 @@ def watched(topics: Iterable[str]) -> Watched:
     for topic in topics:
         kind, _, name = topic.partition(":")
         queue, _, last = name.rpartition("/")
+        if "\0" in topic:  # no table has one, and the statement would fail for all
+            continue
         if topic == QUEUES:
             found.every_queue = True
         elif kind == "queue":

@@ -124,9 +124,17 @@ def act(connection: Connection, action: Action, run_id: int, reason: str | None)
 
 
 def steer(
-    connection: Connection, action: Action, wanted: Filter, reason: str | None, *, dry_run: bool
+    connection: Connection,
+    action: Action,
+    wanted: Filter,
+    reason: str | None,
+    *,
+    dry_run: bool,
+    expected: int | None = None,
 ) -> list[Row]:
-    """Do it to all runs that match and can do it, in one transaction; with ``dry_run`` only say which."""
+    """Do it to all runs that match and can do it, in one transaction; with ``dry_run`` only say which. Raises
+    :class:`Refused`, and does nothing, when they are not as many as ``expected``.
+    """
     given = (
         action,
         wanted.flow,
@@ -137,7 +145,14 @@ def steer(
         dry_run,
         MOST_STEERED,
     )
-    return connection.execute(statement("runs_steer"), given).fetchall()
+    with connection.transaction():
+        found = connection.execute(statement("runs_steer"), given).fetchall()
+        if expected not in {None, len(found)}:
+            raise Refused(
+                f"Nothing was done: by now {len(found):,} runs match, and {expected:,} were expected.",
+                hint="Count them again.",
+            )
+    return found
 
 
 def fork(

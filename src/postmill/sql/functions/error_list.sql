@@ -22,7 +22,8 @@ begin
     end if;
     return query execute format(
         'with seen as materialized (
-             select fingerprint, queue_name, msg_id, kind, error_type, error_message, failed_at, failure_id
+             select fingerprint, queue_name, msg_id, kind, error_type, error_message, failed_at, failure_id,
+                 floor(extract(epoch from $4 - failed_at) / 3600)::bigint as hours_ago
              from postmill.failures
              where fingerprint is not null %s %s
              order by failure_id desc limit $3
@@ -31,17 +32,16 @@ begin
                  min(kind) as kind, min(error_type) as error_type, count(*) as failures,
                  count(distinct (queue_name, msg_id)) as messages,
                  array_agg(distinct queue_name order by queue_name) as queues,
-                 min(failed_at) as first_seen, max(failed_at) as last_seen
+                 min(failed_at) as first_seen, max(failed_at) as last_seen,
+                 array_agg(hours_ago) filter (where hours_ago between 0 and 23) as hours_ago
              from seen group by fingerprint
          )
          select alike.fingerprint, its.state, decided.state = ''resolved'' and its.state = ''open'', alike.kind,
              alike.error_type, alike.error_message, alike.failures, alike.messages, alike.queues, alike.first_seen,
              alike.last_seen,
-             array(select count(seen.fingerprint)
+             array(select count(own.ago)
                    from generate_series(23, 0, -1) as hours
-                   left join seen on seen.fingerprint = alike.fingerprint
-                       and seen.failed_at > clock_timestamp() - make_interval(hours => hours + 1)
-                       and seen.failed_at <= clock_timestamp() - make_interval(hours => hours)
+                   left join unnest(alike.hours_ago) as own (ago) on own.ago = hours
                    group by hours order by hours desc),
              decided.changed_by, decided.changed_at
          from alike
@@ -52,6 +52,6 @@ begin
          order by alike.last_seen desc',
         case when only_error is not null then 'and fingerprint = $1' else '' end,
         case when only_queue is not null then 'and queue_name = $2' else '' end)
-    using only_error, only_queue, max_failures;
+    using only_error, only_queue, max_failures, clock_timestamp();
 end
 $$;
