@@ -216,6 +216,25 @@ def test_a_parent_that_waits_is_not_lost_and_its_retry_takes_the_child_along(db:
     assert column(db, "select step from postmill.steps where run_id = $1 and state = 'failed'", parent) == []
 
 
+def test_a_retry_of_a_cancelled_parent_takes_the_child_along_that_was_cancelled_with_it(db: Database) -> None:
+    """The child's end was told to the parent that had been cancelled too, as a failure of its step: the retry
+    kept that, and the parent failed at once.
+    """
+    parent = begin(db)
+    take(db, FLOW)
+    register(db, flow="child", kind="workflow")
+    starting = "select postmill._start_child($1::bigint, 0, $2, 'child', '{}', true, null)"
+    done, under_way = (value(db, starting, parent, name) for name in ("done", "under_way"))
+    db.execute(b"select postmill.cancel_run($1)", [parent])
+    db.execute(b"update postmill.runs set state = 'completed' where run_id = $1", [done])
+    told = "select postmill._wake_parents($1, '{done,under_way}', $2)"
+    db.execute(told.encode(), [[parent, parent], [done, under_way]])
+    assert steps(db, parent) == {"done": "completed", "under_way": "cancelled"}
+    db.execute(b"select postmill.retry_run($1)", [parent])
+    assert (state(db, parent), state(db, under_way)) == ("running", "running")
+    assert steps(db, parent) == {"done": "completed", "under_way": "waiting"}
+
+
 def test_a_run_that_goes_on_is_imported_paused(db: Database) -> None:
     run = begin(db)
     checkpoint(db, run, 0, "charge")

@@ -1,5 +1,6 @@
 -- Children have ended: each end becomes the outcome of the parent's step that waits for it, and a parent that waits
 -- goes on. A message that names another run's child, or one that has not ended, does nothing; nor does a second one.
+-- A failure is none to a parent that has ended: a retry has the child go on, and it was cancelled for its sake, mostly.
 -- Called by the statement run_child_ended. Lock order: parents by run_id, then their steps, then queues; a child's row
 -- is never locked: it has ended, and changes no more. Errors: PM005 (see _check_isolation).
 create or replace function postmill._wake_parents(run_ids bigint[], steps text[], children bigint[]) returns void
@@ -26,6 +27,7 @@ begin
           from unnest(run_ids, steps, children) as t (run_id, step, child)
           join postmill.runs as c on c.run_id = t.child and c.ended_at is not null
            and c.parent_run = t.run_id and c.parent_step = t.step
+          join postmill.runs as p on p.run_id = t.run_id and (c.state = 'completed' or p.ended_at is null)
          where s.run_id = t.run_id and s.step = t.step and s.state = 'waiting'
         returning s.run_id
     ), gone_on as (
