@@ -244,3 +244,24 @@ def test_a_run_that_goes_on_is_imported_paused(db: Database) -> None:
     assert (state(db, twin), steps(db, twin), tasks(db, FLOW)) == ("paused", {"charge": "completed"}, [])
     db.execute(b"select postmill.resume_run($1)", [twin])
     assert take_one(db, FLOW)["run"] == twin
+
+
+@pytest.mark.parametrize(("ended", "goes_on"), [(False, "resume_run"), (True, "retry_run")])
+def test_an_imported_run_starts_anew_what_it_waited_for_elsewhere(
+    db: Database, *, ended: bool, goes_on: str
+) -> None:
+    """It waited for a run that is not in this database, and failed: "message deleted elsewhere"."""
+    run = begin(db)
+    take(db, FLOW)
+    register(db, flow="child", kind="workflow")
+    starting = "select postmill._start_child($1::bigint, $2::integer, 'sub', 'child', '{}', true, '[\"{}\"]')"
+    child = value(db, starting, run, 0)
+    park(db, run, 0, signal="paid")
+    if ended:
+        db.execute(b"select postmill.cancel_run($1)", [run])
+    document = value(db, "select postmill.export_run($1)::text", run)
+    twin = value(db, "select postmill.import_run($1::text::jsonb)", document)
+    db.execute(f"select postmill.{goes_on}($1)".encode(), [twin])
+    assert steps(db, twin) == {"w": "waiting"}
+    assert value(db, starting, twin, wake_of(db, twin)) not in {child, None}
+    assert steps(db, twin) == {"sub": "waiting", "w": "waiting"}
