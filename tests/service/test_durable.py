@@ -436,7 +436,7 @@ class Abandoned(BaseException):
     """No ``Exception``."""
 
 
-@pytest.mark.parametrize("error", [GeneratorExit, Abandoned])
+@pytest.mark.parametrize("error", [GeneratorExit, Abandoned, SystemExit, KeyboardInterrupt])
 async def test_what_is_no_exception_fails_the_run_too(database_url: str, error: type[BaseException]) -> None:
     """The message was tried again for ever."""
 
@@ -446,6 +446,44 @@ async def test_what_is_no_exception_fails_the_run_too(database_url: str, error: 
 
     async with running(database_url, abandoned.handler()) as run:
         assert await end_of(run, await start(run, abandoned)) == ("failed", error.__name__)
+
+
+@pytest.mark.parametrize("error", [Abandoned, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+@pytest.mark.parametrize("how", ["async", "thread", "transaction"])
+async def test_a_step_that_raises_what_is_no_exception_has_its_attempts(
+    database_url: str, error: type[BaseException], how: str
+) -> None:
+    """``sys.exit()`` in a step ended the worker, again and again: its attempts were not counted. One that
+    awaited a cancelled task failed the whole run at its first attempt.
+    """
+    calls: list[int] = []
+
+    @step(retry=Retry.fixed(0, max_attempts=2))
+    async def leaves(*_transaction: object) -> None:
+        calls.append(1)
+        raise error
+
+    @step(retry=Retry.fixed(0, max_attempts=2))
+    def leaves_its_thread() -> None:
+        calls.append(1)
+        raise error
+
+    @workflow
+    async def goes_on(ctx: Ctx) -> str:
+        try:
+            if how == "transaction":
+                await ctx.transaction(leaves)
+            else:
+                await ctx.step(leaves if how == "async" else leaves_its_thread)
+        except StepFailed as failed:
+            return failed.reason
+        return "no failure"
+
+    async with running(database_url, goes_on.handler()) as run:
+        state, output = await end_of(run, await start(run, goes_on))
+        assert state == "completed"
+        assert f"failed 2 of 2 attempts: {error.__name__}" in output
+    assert calls == [1, 1]
 
 
 async def test_other_arguments_in_a_replay_are_refused_with_both(database_url: str) -> None:

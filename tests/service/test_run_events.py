@@ -5,6 +5,7 @@ misses nothing.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -385,3 +386,29 @@ async def test_a_handle_tells_its_events_and_where_it_is(watched: Watched) -> No
         assert events[-1] == RunChanged("completed")
         assert {StepChanged("first", "completed"), StepChanged("second", "completed")} <= {*events}
         assert (await client.runs.state(watched.run_id)).has_ended
+
+
+@pytest.mark.parametrize("how", ["break", "with"])
+async def test_a_loop_that_is_left_early_ends_its_stream(watched: Watched, how: str) -> None:
+    """The garbage collector ended it some time, all of its generators at once, which broke each other's end:
+    errors were printed.
+    """
+    async with asyncpg.create_pool(watched.url) as pool:
+        run: Run[Any] = Run(watched.run_id, cast("Any", Named), pool)
+        asked = "select count(*) from postmill.waiters"
+        gc.disable()
+        try:
+            if how == "break":
+                async for _ in run.events():
+                    assert await watched.adb.fetchval(asked) == 1
+                    break
+                async with asyncio.timeout(GIVE_UP_S):
+                    while await watched.adb.fetchval(asked):  # noqa: ASYNC110 - nobody tells
+                        await asyncio.sleep(0.01)
+            else:
+                async with run.events() as stream:
+                    await anext(stream)
+                    assert await watched.adb.fetchval(asked) == 1
+                assert await watched.adb.fetchval(asked) == 0
+        finally:
+            gc.enable()

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.sql.asking import Database, column, value
-from tests.sql.flow_scene import fail, register, run_of, settle, start, state, step, take, tasks
+from tests.sql.flow_scene import (
+    fail,
+    register,
+    run_of,
+    settle,
+    start,
+    state,
+    step,
+    steps,
+    take,
+    take_one,
+    tasks,
+)
+from tests.sql.test_flow_undo import undo
 
 STARTING = "select postmill._start_children($1, $2, $3, $4)"
 
@@ -89,3 +104,37 @@ def test_the_queue_of_the_parent_is_gone(db: Database) -> None:
     settle(db, task)
     assert state(db, task["run"]) == "completed"
     assert column(db, "select state from postmill.steps where run_id = $1", run) == ["started"]
+
+
+@pytest.mark.parametrize("child_fails", [True, False])
+def test_a_step_after_one_that_was_undone_has_a_new_child_in_a_retry(
+    db: Database, *, child_fails: bool
+) -> None:
+    """The step waited for a child that had ended, until the audit failed it: `message deleted elsewhere`. A
+    child that had failed ran again, with the input that it had been given before the undoing.
+    """
+    register(db, step("a"), flow="child")
+    register(db, step("before", compensates=True), step("sub", "before", kind="run"), step("next", "sub"))
+    run = start(db)
+    settle(db, take_one(db))
+    take(db)
+    begin(db, run, "sub")
+    ends = take_one(db, "child")
+    first = ends["run"]
+    if child_fails:
+        fail(db, ends)
+    else:
+        settle(db, ends)
+        settle(db, take_one(db))
+    fail(db, take_one(db))
+    undo(db, take_one(db))
+    value(db, "select postmill.retry_run($1)", run)
+    assert (state(db, run), state(db, first)) == ("running", "failed" if child_fails else "completed")
+    settle(db, take_one(db))
+    assert take_one(db)["step"] == "sub"
+    assert begin(db, run, "sub") == 1
+    ends = take_one(db, "child")
+    assert ends["run"] != first
+    settle(db, ends)
+    assert take_one(db) == {"run": run, "step": "sub", "child": ends["run"]}
+    assert steps(db, run) == {"before": "completed", "sub": "started", "next": "waiting"}

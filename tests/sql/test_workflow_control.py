@@ -216,22 +216,6 @@ def test_a_parent_that_waits_is_not_lost_and_its_retry_takes_the_child_along(db:
     assert column(db, "select step from postmill.steps where run_id = $1 and state = 'failed'", parent) == []
 
 
-def test_a_run_that_waits_for_another_starts_it_anew_when_it_is_imported(db: Database) -> None:
-    """It waited for the first run's child, whose end nobody told it: the audit failed it."""
-    register(db, flow="child", kind="workflow")
-    run = begin(db)
-    start_child = "select postmill._start_child($1::bigint, 0, 'sub', 'child', '{}', true, '[]')"
-    child = value(db, start_child, run)
-    park(db, run, 0)
-    take(db, FLOW)
-    twin = value(db, "select postmill.import_run(postmill.export_run($1))", run)
-    assert steps(db, twin) == {"w": "waiting"}
-    db.execute(b"select postmill.resume_run($1)", [twin])
-    again = value(db, start_child.replace("0", "$2::integer"), twin, wake_of(db, twin))
-    assert again not in (None, child)
-    assert steps(db, twin) == {"sub": "waiting", "w": "waiting"}
-
-
 def test_a_run_that_was_cancelled_while_it_undid_undoes_the_rest(db: Database) -> None:
     """Its steps would have counted as done, which were undone."""
     run = begin(db)
@@ -275,6 +259,25 @@ def test_a_failure_counts_under_the_newest_message_of_a_run_that_goes_on(db: Dat
     assert steps(db, run) == {"c": "completed", "e": "completed"}
 
 
+def test_a_retry_of_a_cancelled_parent_takes_the_child_along_that_was_cancelled_with_it(db: Database) -> None:
+    """The child's end was told to the parent that had been cancelled too, as a failure of its step: the retry
+    kept that, and the parent failed at once.
+    """
+    parent = begin(db)
+    take(db, FLOW)
+    register(db, flow="child", kind="workflow")
+    starting = "select postmill._start_child($1::bigint, 0, $2, 'child', '{}', true, null)"
+    done, under_way = (value(db, starting, parent, name) for name in ("done", "under_way"))
+    db.execute(b"select postmill.cancel_run($1)", [parent])
+    db.execute(b"update postmill.runs set state = 'completed' where run_id = $1", [done])
+    told = "select postmill._wake_parents($1, '{done,under_way}', $2)"
+    db.execute(told.encode(), [[parent, parent], [done, under_way]])
+    assert steps(db, parent) == {"done": "completed", "under_way": "cancelled"}
+    db.execute(b"select postmill.retry_run($1)", [parent])
+    assert (state(db, parent), state(db, under_way)) == ("running", "running")
+    assert steps(db, parent) == {"done": "completed", "under_way": "waiting"}
+
+
 def test_a_run_that_goes_on_is_imported_paused(db: Database) -> None:
     run = begin(db)
     checkpoint(db, run, 0, "charge")
@@ -284,3 +287,24 @@ def test_a_run_that_goes_on_is_imported_paused(db: Database) -> None:
     assert (state(db, twin), steps(db, twin), tasks(db, FLOW)) == ("paused", {"charge": "completed"}, [])
     db.execute(b"select postmill.resume_run($1)", [twin])
     assert take_one(db, FLOW)["run"] == twin
+
+
+@pytest.mark.parametrize(("ended", "goes_on"), [(False, "resume_run"), (True, "retry_run")])
+def test_an_imported_run_starts_anew_what_it_waited_for_elsewhere(
+    db: Database, *, ended: bool, goes_on: str
+) -> None:
+    """It waited for a run that is not in this database, and failed: "message deleted elsewhere"."""
+    run = begin(db)
+    take(db, FLOW)
+    register(db, flow="child", kind="workflow")
+    starting = "select postmill._start_child($1::bigint, $2::integer, 'sub', 'child', '{}', true, '[\"{}\"]')"
+    child = value(db, starting, run, 0)
+    park(db, run, 0, signal="paid")
+    if ended:
+        db.execute(b"select postmill.cancel_run($1)", [run])
+    document = value(db, "select postmill.export_run($1)::text", run)
+    twin = value(db, "select postmill.import_run($1::text::jsonb)", document)
+    db.execute(f"select postmill.{goes_on}($1)".encode(), [twin])
+    assert steps(db, twin) == {"w": "waiting"}
+    assert value(db, starting, twin, wake_of(db, twin)) not in {child, None}
+    assert steps(db, twin) == {"sub": "waiting", "w": "waiting"}

@@ -171,3 +171,34 @@ def test_of_runs_that_have_ended_or_are_gone_is_told_how(db: Database, run: int)
         {"run_id": 0, "state": "gone"},
         {"run_id": other, "state": "cancelled"},
     ]
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+@pytest.mark.parametrize("ends", ["completed", "failed", None])
+def test_a_run_that_begins_anew_starts_other_runs(
+    db: Database, run: int, *, awaited: bool, ends: str | None
+) -> None:
+    """What a child had done was undone, and the retry took its result as it was; with other input the key of
+    the first child refused each retry. A child that goes on is not what the new run waits for.
+    """
+    first = value(db, CHILD, run, 0, "c", '{"n": 1}', awaited)
+    db.execute(
+        b"insert into postmill.steps (run_id, step, state, output)"
+        b" values ($1, 'c', 'completed', to_jsonb($2))"
+        b" on conflict do nothing",
+        [run, first],
+    )
+    if ends:
+        value(db, END, first, 0, ends, "1" if ends == "completed" else None, "x")
+    value(db, "select postmill._begin_undo($1, 0, 'no stock', 'ship')", run)
+    value(db, END, run, 0, "failed", None, "no stock")
+    value(db, "select postmill.retry_run($1)", run)
+    assert state(db, first)[0] == (ends or ("cancelled" if awaited else "running"))
+    wake = state(db, run)[1]
+    second = value(db, CHILD, run, wake, "c", '{"n": 2}', awaited)
+    assert second not in {first, None}
+    assert value(db, CHILD, run, wake, "c", '{"n": 2}', awaited) == second
+    value(db, WAKE_PARENT, run, "c", first)
+    assert rows(db, "select state from postmill.steps where run_id = $1", run) == (
+        [{"state": "waiting"}] if awaited else []
+    )

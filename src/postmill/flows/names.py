@@ -15,20 +15,32 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LONGEST = 300
+"""Characters of a name. It is in indexes, whose entries have at most 2,704 bytes: 300 characters are at most
+1,200, and the name of a step in a branch has that of the branch before it.
+"""
+SHOWN = 50
+"""Characters that an error quotes of a name that is too long."""
 _BETWEEN = frozenset({"postmill", "typing"})
 """Packages whose frames lie between a definition and this module: ``Flow[Site](...)`` is called by typing."""
 
 
-def some_name(name: object, what: str) -> str:
-    """``name`` itself, when it is a text that PostgreSQL holds and that is not empty; or
-    :class:`InvalidFlow`.
+def some_name(name: object, what: str, most: int = LONGEST) -> str:
+    """``name`` itself, when it is a text that PostgreSQL holds, that is not empty and no longer than ``most``
+    characters; or :class:`InvalidFlow`.
     """
-    if isinstance(name, str) and name and storable(name) == name:
-        return name
-    raise InvalidFlow(
-        f"{name!r} is not the name of {what}.",
-        why="A name is a text that is not empty, without NUL characters and lone surrogates.",
-    )
+    if not isinstance(name, str) or not name or storable(name) != name:
+        raise InvalidFlow(
+            f"{name!r} is not the name of {what}.",
+            why="A name is a text that is not empty, without NUL characters and lone surrogates.",
+        )
+    if len(name) > most:
+        raise InvalidFlow(
+            f"{name[:SHOWN]!r}… is not the name of {what}.",
+            why=f"A name has at most {most} characters, and this one {len(name)}.",
+            hint="Give a digest of what is longer.",
+        )
+    return name
 
 
 def flow_name(name: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from postmill.client.options import MAX_KEY
 from postmill.flows.names import some_name
 from postmill.model.errors import InvalidOption
 from postmill.model.option_rules import whole_number
@@ -31,7 +32,7 @@ class StartOptions:
 
     def __post_init__(self) -> None:
         if self.key is not None:
-            some_name(self.key, "one run: a key")
+            some_name(self.key, "one run: a key", MAX_KEY)
         if isinstance(self.tags, str):
             raise InvalidOption(f"tags={self.tags!r} is one text.", hint=f"Give a list: [{self.tags!r}].")
         if self.priority is not None:

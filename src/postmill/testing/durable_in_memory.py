@@ -126,7 +126,7 @@ class DurableInMemory:
             with self._world.clock.working(), inside(name):
                 result = await policy.result(
                     lambda: run_function(called, args, dict(kwargs), self._world.threads),
-                    lambda error: isinstance(error, NotSimulated),
+                    lambda error: isinstance(error, NotSimulated | KeyboardInterrupt),
                     lambda pause: self._world.clock.pause(pause.for_s),
                 )
             state: Any = "failed" if result.output is None else "completed"

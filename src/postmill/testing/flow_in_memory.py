@@ -158,7 +158,7 @@ class FlowInMemory:
         with self.world.clock.working():
             return await policy.result(
                 lambda: run_function(call, (), {}, self.world.threads),
-                lambda error: isinstance(error, NotSimulated),
+                lambda error: isinstance(error, NotSimulated | KeyboardInterrupt),
                 lambda pause: pauses.pause(pause.for_s),
             )
 

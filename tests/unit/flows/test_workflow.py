@@ -102,6 +102,7 @@ untyped_workflow: Any = workflow
         ("is one text", lambda: checkout.options(tags="a")),
         ("priority=11", lambda: checkout.options(priority=11)),
         ("'' is not the name of one run", lambda: checkout.options(key="")),
+        ("at most 200 characters, and this one 201", lambda: checkout.options(key="x" * 201)),
     ],
 )
 def test_refuses(told: str, define: Any) -> None:
@@ -184,7 +185,7 @@ def test_a_workflow_without_a_context_is_refused() -> None:
         workflow(lonely)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["a\0", "\ud800", ""])
+@pytest.mark.parametrize("name", ["a\0", "\ud800", "", "x" * 301])
 @pytest.mark.parametrize(
     "call",
     [

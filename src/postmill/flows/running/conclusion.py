@@ -33,7 +33,7 @@ async def conclude(run: DurableRun, task: asyncio.Task[Any]) -> Stop | RunEnded:
         return execution.stopped
     if execution.is_undoing:
         return await _undo(run, execution.loaded.reason or "", execution.loaded.culprit)
-    error = _error_of(task)
+    error = _error_of(execution, task)
     if execution.mismatch is not None:
         return _mismatched(execution, *execution.mismatch)
     if error is None:
@@ -43,8 +43,10 @@ async def conclude(run: DurableRun, task: asyncio.Task[Any]) -> Stop | RunEnded:
     return await _failed(run, error)
 
 
-def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
-    return RuntimeError("the function was cancelled from inside") if task.cancelled() else task.exception()
+def _error_of(execution: Execution, task: asyncio.Task[Any]) -> BaseException | None:
+    if task.cancelled():
+        return RuntimeError("the function was cancelled from inside")
+    return execution.exit or task.exception()
 
 
 def _is_tried_again(execution: Execution, error: BaseException) -> bool:
@@ -52,7 +54,7 @@ def _is_tried_again(execution: Execution, error: BaseException) -> bool:
     outage = execution.attempt.outage
     if outage is not None and stems_from(error, outage):
         return True
-    return isinstance(error, LeaseLost | Retry | Snooze | KeyboardInterrupt | SystemExit)
+    return isinstance(error, LeaseLost | Retry | Snooze)
 
 
 def _mismatched(execution: Execution, step: str, error: ReplayMismatch) -> RunEnded:

@@ -59,6 +59,8 @@ class Execution:
         """The steps whose failures were recorded when the run was loaded."""
         self.stopped: Stop | None = None
         """Why the function was cancelled; None: it was not, or it only ran on to where it had failed."""
+        self.exit: KeyboardInterrupt | SystemExit | None = None
+        """What the function has ended with: as the end of a task it would be the end of the event loop."""
         self.refused: Exception | None = None
         """What the database has said of a record that it does not take."""
         self.mismatch: tuple[str, ReplayMismatch] | None = None
@@ -88,7 +90,7 @@ class Execution:
 
     async def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run the function to its end, or to where the run stops; returns its task, which is done."""
-        self._task = new_task(work)
+        self._task = new_task(self._held(work))
         try:
             await asyncio.wait({self._task})
         except asyncio.CancelledError:
@@ -100,6 +102,12 @@ class Execution:
             for task in list(self._others):
                 task.cancel()
         return self._task
+
+    async def _held(self, work: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await work
+        except (KeyboardInterrupt, SystemExit) as error:
+            self.exit = error
 
     def find(self, name: str, inputs: str | None) -> Recorded | None:
         """What is recorded of a step that the function calls now. Raises :class:`ReplayMismatch`."""

@@ -51,7 +51,7 @@ class Result:
     """JSON text; None: it has failed."""
     reason: str | None = None
     attempts: int = 1
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +87,14 @@ class StepPolicy:
     ) -> Result:
         """Try ``call`` until it has a result, or no attempt is left; ``rest`` between two. ``failed``
         attempts were made before. ``passes`` tells errors that are no failed attempt: they are raised as is.
+        Whatever else the function raises is one, also ``sys.exit()``.
         """
         attempt = failed + 1
         while True:
             try:
                 returned = await self._within_limit(call)
-            except Exception as error:
-                if isinstance(error, LeaseLost) or passes(error):
+            except BaseException as error:
+                if isinstance(error, LeaseLost) or _ends_the_task(error) or passes(error):
                     raise
                 if isinstance(error, InsideStep):
                     return Result(reason=failure_reason(error), attempts=attempt, error=error)
@@ -122,7 +123,7 @@ class StepPolicy:
         async with asyncio.timeout(self.timeout_s):
             return await call()
 
-    def _verdict(self, attempt: int, error: Exception) -> float | Dead:
+    def _verdict(self, attempt: int, error: BaseException) -> float | Dead:
         if isinstance(error, Dead):
             return error
         if isinstance(error, Snooze):
@@ -174,7 +175,17 @@ def _decoder(function: Callable[..., Any]) -> Decode:
     return decoder(returned_by(function))
 
 
-def _reason(verdict: Dead, error: Exception) -> str:
+def _ends_the_task(error: BaseException) -> bool:
+    """Whether the task is cancelled or closed, and the step not at fault. One that awaits what was cancelled
+    elsewhere fails like any: then nobody has cancelled the task.
+    """
+    if type(error) is not asyncio.CancelledError:
+        return isinstance(error, GeneratorExit | asyncio.CancelledError)
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _reason(verdict: Dead, error: BaseException) -> str:
     if isinstance(verdict, Exhausted):
         return f"{kept_message(verdict)}: {failure_reason(error)}"
     return failure_reason(verdict)

@@ -12,7 +12,7 @@ set search_path = pg_catalog, pg_temp
 --+ by_key
 as $$
 declare
-    its_key      constant text := format('%s/%s', run_id, case when length(step) > 150 then md5(step) else step end);
+    its_key      constant text := postmill._child_key(run_id, step);
     its_priority integer;
     child        bigint;
 begin

@@ -1,10 +1,10 @@
 -- Has a run that has failed or was cancelled go on, and the runs that it waits for: what has succeeded stays, failed
--- steps and what was cancelled start again; what was undone, and what came after it, is done again. Of a durable
--- function's failures those that it catches stay: see _forget_failures and _do_again. The run has as long again as it
--- had at its start. Returns false when the run goes on already. Called by people, the command line and the client. Lock
--- order: the run's maps by step, the run's row, then as _begin_again; its children by id. Errors: PM009 no such run,
--- PM012 it was completed, or undoes what it has done, be it one step that ended when it had failed: else the step would
--- be done a second time, and neither be undone.
+-- steps and what was cancelled start again; what was undone, and what came after it, is done again, with new runs in
+-- place of those that it had started. Of a durable function's failures those that it catches stay: see _forget_failures
+-- and _do_again. The run has as long again as it had at its start. Returns false when the run goes on already. Called
+-- by people, the command line and the client. Lock order: the run's maps by step, the run's row, then as _begin_again;
+-- its children by id. Errors: PM009 no such run, PM012 it was completed, or undoes what it has done, be it one step
+-- that ended when it had failed: else the step would be done a second time, and neither be undone.
 create or replace function postmill.retry_run(run_id bigint) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -14,6 +14,7 @@ as $$
 declare
     run  postmill.runs;
     late text;
+    anew text[];  -- steps that were undone, or came after such a one
 begin
     perform postmill._check_isolation();
     -- Items are settled under the rows of their maps, and lock the run's row last.
@@ -40,16 +41,20 @@ begin
     -- What could not be undone stands: it is done, and may be undone another time.
     update postmill.steps as step set reason = null
     where step.run_id = run.run_id and step.state = 'completed' and step.reason is not null;
+    anew := array(select undone.step from postmill.steps as undone
+                  where undone.run_id = run.run_id and undone.undone_at is not null);
     if postmill._is_workflow(run.version_id) then
+        perform postmill._leave_children(run.run_id, anew) where anew <> '{}';
         perform postmill._forget_failures(run);
         perform postmill._retry_children(run.run_id);
         perform postmill._wake_again(run.run_id);
     else
+        if anew <> '{}' then
+            anew := postmill._followers(run.version_id, anew);
+            perform postmill._leave_children(run.run_id, anew);
+            delete from postmill.steps as step where step.run_id = run.run_id and step.step = any (anew);
+        end if;
         perform postmill._retry_children(run.run_id);
-        delete from postmill.steps as step
-        where step.run_id = run.run_id and step.step = any (postmill._followers(run.version_id, array(
-            select undone.step from postmill.steps as undone
-            where undone.run_id = run.run_id and undone.undone_at is not null)));
         perform postmill._begin_again(run.run_id);
     end if;
     return true;
