@@ -244,6 +244,17 @@ async def test_a_schedule_that_feeds_a_queue_is_linked_in_plain_english(
     assert "At 02:30 every day UTC" in words(page)
 
 
+async def test_schedules_that_feed_a_queue_are_found_among_many(
+    browser: httpx.AsyncClient, work: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the first 200 by name were looked at."""
+    monkeypatch.setattr("postmill.dashboard.pages.queue.MOST_SHOWN", 1)
+    for name in ("early", "late"):
+        work.execute("select postmill.schedule($1, '0 3 * * *', 'mail')", (name,))
+    page = await browser.get("/queues/mail")
+    assert all(f'href="/schedules/{name}"' in page.text for name in ("early", "late"))
+
+
 async def test_a_message_is_sent_like_another_unless_that_has_secrets(
     browser: httpx.AsyncClient, work: Db
 ) -> None:

@@ -279,3 +279,18 @@ def test_many_runs_are_steered_by_a_filter_after_a_dry_run(db: Database) -> None
 def test_refuses_to_steer_at_random(db: Database, call: str, says: str) -> None:
     with refused("PM003", says):
         db.execute(f"select * from postmill.steer_runs({call})".encode())
+
+
+def test_only_runs_that_go_on_are_looked_into_for_their_state(db: Database) -> None:
+    """A list of those that run asked each run ever kept: with 200,000 it was a time-out on the page."""
+    register(db, step("a"))
+    gone, goes_on = start(db), start(db)
+    db.execute(b"select postmill.cancel_run($1)", (gone,))
+    db.execute(
+        b"create or replace function postmill._run_state(run postmill.runs) returns text language plpgsql as "
+        b"$$ begin if run.ended_at is not null then raise 'it has ended'; end if; return 'waiting'; end $$"
+    )
+    assert column(db, "select run_id from postmill.run_list where state = 'waiting'") == [goes_on]
+    assert column(db, "select run_id from postmill.run_list where state = 'cancelled'") == [gone]
+    for action, told, found in (("cancel", "waiting", goes_on), ("retry", "cancelled", gone)):
+        assert column(db, "select run_id from postmill.steer_runs($1, state => $2)", action, told) == [found]

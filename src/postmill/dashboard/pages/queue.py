@@ -20,6 +20,7 @@ from postmill.dashboard.past import IN_WORDS, past
 from postmill.model.queue.addressee import TASK_HEADER
 
 if TYPE_CHECKING:
+    from postmill.api.desk import Desk
     from postmill.dashboard.page import Visit
 
 FEW = 5
@@ -33,8 +34,7 @@ async def queue(visit: Visit) -> View:
     shown = await queues.show_queue(desk, asked)
     alive = await workers.list_workers(desk, workers.Which())
     gone_by = await history.show_history(desk, asked, visit.in_query(history.Back))
-    planned = await schedules.list_schedules(desk, Page(limit=MOST_SHOWN))
-    feeding = [each for each in planned.items if each.queue == shown.queue]
+    feeding = await _feeding(desk, shown.queue)
     latest = await messages.list_messages(desk, asked, messages.Which(limit=FEW))
     return View(
         shown.queue,
@@ -54,6 +54,17 @@ async def queue(visit: Visit) -> View:
             "types": (await payload_types.list_payload_types(desk, asked)).items,
         },
     )
+
+
+async def _feeding(desk: Desk, queue: str) -> list[schedules.Schedule]:
+    """The schedules that send to the queue, of however many there are."""
+    found, page = [], Page(limit=MOST_SHOWN)
+    while True:
+        planned = await schedules.list_schedules(desk, page)
+        found += [each for each in planned.items if each.queue == queue]
+        if planned.next is None:
+            return found
+        page = Page(limit=MOST_SHOWN, cursor=planned.next)
 
 
 async def _like(visit: Visit, asked: queues.InQueue) -> str:

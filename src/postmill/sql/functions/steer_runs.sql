@@ -21,9 +21,12 @@ as $$
 begin
     perform postmill._check_steering(action, flow, state, tag, older_than);
     for steer_runs.run_id, its_flow, its_state in
-        select run.run_id, run.flow, postmill._run_state(run) from postmill.runs as run
+        select run.run_id, run.flow, told.state
+        from postmill.runs as run
+        cross join lateral (
+            select case run.state when 'running' then postmill._run_state(run) else run.state end as state) as told
         where run.state = any (postmill._states_to(action, steer_runs.state))
-          and (steer_runs.state is null or postmill._run_state(run) = steer_runs.state)
+          and (steer_runs.state is null or told.state = steer_runs.state)
           and (steer_runs.flow is null or run.flow = steer_runs.flow)
           and (tag is null or tag = any (run.tags))
           and (older_than is null or run.started_at < clock_timestamp() - older_than)
