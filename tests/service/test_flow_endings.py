@@ -16,6 +16,7 @@ from postmill.flows.workflow import workflow
 from postmill.model.errors import InvalidOption, RunCancelled, RunFailed
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Retry
+from postmill.model.queue.retry import Dead
 from tests.service.running import GIVE_UP_S, running
 
 if TYPE_CHECKING:
@@ -248,6 +249,45 @@ async def test_tasks_of_a_paused_run_are_held_and_sent_again(
         assert (await run.state()).state == "paused"
         await run.resume()
         assert await run.result(timeout=GIVE_UP_S) == {"work": [1, 2, 3]}
+        await nothing_is_left(worker)
+
+
+async def test_a_step_that_is_under_way_begins_anew_when_its_run_is_retried(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """The end of the old attempt failed the run a second time."""
+    flow = Flow("single", input=int)
+    begun = [asyncio.Event(), asyncio.Event()]
+    go_on = [asyncio.Event(), asyncio.Event()]
+    attempts = iter(range(2))
+    broken = [True]
+
+    @flow.step
+    async def breaks(n: int = flow.input) -> int:
+        await begun[0].wait()
+        if broken:
+            raise Dead("it is broken")
+        return n
+
+    @flow.step
+    async def slow(n: int = flow.input) -> int:
+        attempt = next(attempts)
+        begun[attempt].set()
+        await go_on[attempt].wait()
+        if attempt == 0:
+            raise Dead("it was cut")
+        return n
+
+    async with running(database_url, flow.handler()) as worker:
+        run = await started(flow, adb)
+        assert await reason_of(run) == "it is broken"
+        broken.clear()
+        assert await adb.fetchval("select postmill.retry_run($1)", run.run_id)
+        await begun[1].wait()
+        go_on[0].set()
+        await worker.until(Event.LEASE_LOST)
+        go_on[1].set()
+        assert await run.result(timeout=GIVE_UP_S) == {"breaks": 1, "slow": 1}
         await nothing_is_left(worker)
 
 

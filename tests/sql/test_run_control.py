@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.sql.asking import Database, refused, rows, value
+from tests.sql.asking import Database, column, refused, rows, value
 from tests.sql.flow_scene import (
     fail,
     finish,
@@ -24,6 +24,9 @@ from tests.sql.flow_scene import (
     take_one,
     tasks,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STATES = ("running", "paused", "undoing", "completed", "failed", "cancelled")
 OUTCOMES: dict[str, dict[str, tuple[bool | str, str]]] = {
@@ -178,6 +181,46 @@ def test_of_a_failed_map_only_what_has_not_succeeded_is_tried_again(db: Database
     assert state(db, run) == "completed"
     output = "select postmill._output(s) from postmill.steps s where run_id = $1 and step = 'each'"
     assert value(db, output, run) == ["X", "y", "z"]
+
+
+@pytest.mark.parametrize("window", [None, 2])
+def test_a_retry_takes_back_what_still_waits(db: Database, window: int | None) -> None:
+    """Each item that had not run yet was done twice, and the timer of before ended what had begun anew."""
+    register(
+        db,
+        step("each", kind="map", over={"of": "input", "path": []}),
+        step("w", kind="wait", signal="s"),
+        each={"window": window} if window else {},
+        w={"timeout_s": 60},
+    )
+    run, other = start(db, ["x", "y", "z"]), start(db, ["x"])
+    forged = value(db, "select postmill.send('shop', $1::text::jsonb)", f'{{"run": {run}, "step": "none"}}')
+    before = column(db, "select msg_id from pgmq.q_shop where message ->> 'run' = $1::text", run)
+    fail(db, {"run": run, "step": "each", "item": 0})
+    assert value(db, "select postmill.retry_run($1)", run)
+    assert [(task["step"], task.get("item")) for task in tasks(db) if task["run"] == run] == [
+        ("none", None),
+        *(("each", item) for item in range(window or 3)),
+        ("w", None),
+    ]
+    kept = column(db, "select msg_id from pgmq.q_shop where msg_id = any ($1)", before)
+    assert kept == [forged]
+    assert len([task for task in tasks(db) if task["run"] == other]) == 2
+
+
+def test_a_retry_leaves_what_is_being_settled(db: Database, connect: Callable[[], Database]) -> None:
+    """Settlements lock their messages before the run: a retry that waited for one would wait for ever."""
+    register(db, step("a"), step("b"))
+    run = start(db)
+    db.execute(b"delete from pgmq.q_shop where message ->> 'step' = 'a'")
+    fail(db, {"run": run, "step": "a", "item": None})
+    settling = connect()
+    with settling.transaction():
+        settling.execute(b"delete from pgmq.q_shop where message ->> 'step' = 'b'")
+        assert value(db, "select postmill.retry_run($1)", run)
+        assert sorted(task["step"] for task in tasks(db)) == ["a", "b", "b"]
+        settle(settling, {"run": run, "step": "b", "item": None})
+    assert steps(db, run) == {"a": "started", "b": "completed"}
 
 
 def test_a_retried_run_keeps_decisions(db: Database) -> None:

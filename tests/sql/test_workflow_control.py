@@ -230,6 +230,19 @@ def test_a_run_that_was_cancelled_while_it_undid_undoes_the_rest(db: Database) -
     assert steps(db, run)["pay"] == "failed"
 
 
+def test_what_begins_anew_finds_the_signals_that_it_had_taken(db: Database) -> None:
+    """The run waited for ever: its first life had taken what it was sent."""
+    run = begin(db)
+    take(db, FLOW)
+    value(db, "select postmill.signal_run($1, 'paid', '1', many => true)", run)
+    checkpoint(db, run, 0, "w")
+    db.execute(b"update postmill.signals set taken_by = 'w'")
+    assert value(db, "select postmill._begin_undo($1::bigint, 0, 'no', null)", run)
+    end(db, run, 0, "failed")
+    assert value(db, "select postmill.retry_run($1)", run)
+    assert (steps(db, run), column(db, "select taken_by from postmill.signals")) == ({}, [None])
+
+
 def test_a_failure_from_before_a_retry_is_done_again_once(db: Database) -> None:
     run = begin(db)
     take(db, FLOW)

@@ -1,10 +1,11 @@
 -- Has a run that has failed or was cancelled go on, and the runs that it waits for: what has succeeded stays, failed
 -- steps and what was cancelled start again; what was undone, and what came after it, is done again, with new runs in
 -- place of those that it had started. Of a durable function's failures those that it catches stay: see _forget_failures
--- and _do_again. The run has as long again as it had at its start. Returns false when the run goes on already. Called
--- by people, the command line and the client. Lock order: the run's maps by step, the run's row, then as _begin_again;
--- its children by id. Errors: PM009 no such run, PM012 it was completed, or undoes what it has done, be it one step
--- that ended when it had failed: else the step would be done a second time, and neither be undone.
+-- and _do_again. The run has as long again as it had at its start. Returns false when the run goes on already.
+-- Called by people, the command line and the client. Lock order: the run's maps by step, the run's row, its children by
+-- id, signals, then as _take_back and _begin_again. Errors: PM009 no such run, PM012 it was completed, or undoes what
+-- it has done, be it one step that ended when it had failed: else the step would be done a second time, and neither be
+-- undone.
 create or replace function postmill.retry_run(run_id bigint) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -46,6 +47,7 @@ begin
     if postmill._is_workflow(run.version_id) then
         perform postmill._leave_children(run.run_id, anew) where anew <> '{}';
         perform postmill._forget_failures(run);
+        perform postmill._free_signals(run.run_id);
         perform postmill._retry_children(run.run_id);
         perform postmill._wake_again(run.run_id);
     else
@@ -55,6 +57,8 @@ begin
             delete from postmill.steps as step where step.run_id = run.run_id and step.step = any (anew);
         end if;
         perform postmill._retry_children(run.run_id);
+        perform postmill._free_signals(run.run_id);
+        perform postmill._take_back(run);
         perform postmill._begin_again(run.run_id);
     end if;
     return true;
