@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from postmill.db.tools.connect import connect
+from postmill.model.config.address import parse
 from tests.other_defaults import FORMS, alterations
 
 if TYPE_CHECKING:
@@ -71,5 +74,30 @@ def test_every_list_shows_its_times(other: Cli) -> None:
         ["doctor"],
         ["metrics"],
     ):
-        answer = other(*command)
-        assert answer.code == 0, (command, answer.err)
+        for form in ([], ["--json"]):  # a value that came in a form which nothing reads is no JSON
+            answer = other(*command, *form)
+            assert answer.code == 0, (command, answer.err)
+
+
+def test_times_are_read_and_the_session_is_left_as_it_is(other: Cli, database_url: str) -> None:
+    """Each connection set another form: behind a pooler the next statement ran in another session, and some
+    other client's in that one.
+    """
+    asked = """
+        select timestamptz '2026-11-30 20:45:00.25+00' as moment, timestamptz 'infinity' as never,
+               timestamptz '294000-01-02 03:04:05+00' as far,
+               timestamptz '0002-01-01 00:00+00 BC' as long_ago,
+               interval '1 day 2.5 s' as span, array['a', null] as texts, jsonb '{"a": [1.5]}' as json,
+               current_setting('DateStyle') as style
+    """
+    with connect(parse(database_url)) as connection:
+        assert connection.execute(asked).fetchone() == {
+            "moment": datetime(2026, 11, 30, 20, 45, 0, 250_000, tzinfo=UTC),
+            "never": "infinity",
+            "far": "294000-01-02 03:04:05+00",
+            "long_ago": "0002-01-01 00:00:00+00 BC",
+            "span": timedelta(days=1, seconds=2.5),
+            "texts": ["a", None],
+            "json": {"a": [1.5]},
+            "style": "German, DMY",
+        }

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+from tests.cluster.ray_guard import GIVE_UP_S, Guard, kill, processes
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-GIVE_UP_S = 90.0
-"""How long a node may take to start: it starts five processes, and the machine may be busy."""
 HOST = "127.0.0.1"
 MACHINE = f"""
 import sys
@@ -52,6 +48,7 @@ class RayNode:
         self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/dev/shm"))  # the names of sockets are short
         self.sessions: set[int] = set()
         """Those that it was started in: Ray's processes write over their own environment and command line."""
+        self._guard = Guard(self.folder)
         self.port = free_port()
         self.environment = {
             "RAY_ADDRESS": f"{HOST}:{self.port}",
@@ -99,6 +96,7 @@ class RayNode:
                 start_new_session=True,
             )
         self.sessions.add(starting.pid)
+        self._guard.watch(starting.pid)
         assert starting.wait(GIVE_UP_S) == 0, (self.folder / "start.log").read_text()
         return starting.pid
 
@@ -106,13 +104,7 @@ class RayNode:
         """What runs of it, or in these of its sessions: command lines by process id. Only its own processes
         are there.
         """
-        found = {}
-        for folder in Path("/proc").iterdir():
-            with suppress(OSError):
-                if folder.name.isdigit() and _runs_in(folder, sessions or self.sessions):
-                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-                    found[int(folder.name)] = command
-        return found
+        return processes(sessions or self.sessions)
 
     def addresses(self) -> set[str]:
         """Where its processes listen."""
@@ -125,30 +117,16 @@ class RayNode:
 
     def kill(self, *names: str) -> None:
         """Kill its processes whose command line has one of ``names``; all of them without names."""
-        for pid, command in self.processes().items():
-            if not names or any(name in command for name in names):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        found = self.processes().items()
+        kill(pid for pid, command in found if not names or any(name in command for name in names))
 
     def kill_machine(self, session: int) -> None:
         """Kill all that runs on a machine that was added."""
-        for pid in self.processes({session}):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill(self.processes({session}))
 
     def close(self) -> None:
         """End all of it."""
-        deadline = time.monotonic() + GIVE_UP_S
-        while self.processes() and time.monotonic() < deadline:
-            self.kill()
-            time.sleep(0.05)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _runs_in(folder: Path, sessions: Collection[int]) -> bool:
-    """Whether it is a process of one of these sessions that is not over."""
-    state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-    return int(session) in sessions and state != "Z"
+        self._guard.close()
 
 
 def free_port() -> int:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = psycopg.Connection[Any]
 
-_FORMS = {"DateStyle": "ISO", "IntervalStyle": "postgres", "standard_conforming_strings": "on"}
-"""How the server writes and reads values and statements, where the driver, and statements that pass times
-from one database to another, know one form only. A database or a role may have other defaults.
+_FORMS = {"DateStyle": "ISO", "IntervalStyle": "postgres"}
+"""How the server writes times where the driver reads them as text. A database or a role may have another
+default; results are asked for in binary there, which is the same everywhere. The session is not set to
+another form: behind a pooler the next statement may run in another session, and that one in other hands.
 """
 
 
@@ -41,24 +42,31 @@ def open_connection(address: Address, name: str, **options: Any) -> Connection:
             **_keepalive(address.url),
             **options,
         )
-    _take_forms(connection)
+    if not _is_text_known(connection):
+        connection.cursor_factory = _binary(connection.cursor_factory)
     return connection
 
 
-def _take_forms(connection: Connection) -> None:
-    """The server has reported these settings at login, so that nothing is asked where they are as they should
-    be. PgBouncer reports them too, and keeps what a client has set for that client.
+def _is_text_known(connection: Connection) -> bool:
+    """Whether the server writes times and intervals in the form that the driver reads. It has said so at
+    login: nothing is asked.
     """
-    try:
-        for name, form in _FORMS.items():
-            reported = connection.info.parameter_status(name)
-            if (
-                reported is not None and reported.split(",")[0] != form
-            ):  # behind the comma: how dates are read
-                connection.execute(f"set {name} = {form}".encode())
-    except BaseException:
-        connection.close()
-        raise
+    reported = {name: connection.info.parameter_status(name) for name in _FORMS}
+    return all(
+        value is None or value.split(",")[0] == _FORMS[name]  # behind the comma: how dates are read
+        for name, value in reported.items()
+    )
+
+
+def _binary(factory: type[psycopg.Cursor[Any]]) -> type[psycopg.Cursor[Any]]:
+    """The same cursors, which ask for binary results."""
+
+    class Binary(factory):  # type: ignore[valid-type,misc]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.format = psycopg.pq.Format.BINARY
+
+    return Binary
 
 
 def with_known_pooler(connection: Connection, address: Address) -> Address:

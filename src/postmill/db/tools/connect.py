@@ -10,12 +10,13 @@ import json
 import re
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 from psycopg.rows import dict_row
-from psycopg.types.datetime import TimestamptzLoader
+from psycopg.types.datetime import TimestamptzBinaryLoader, TimestamptzLoader
 from psycopg.types.json import set_json_loads
 
 from postmill.client.failures import report_of
@@ -26,7 +27,6 @@ from postmill.model.sqlstates import pooler_refuses_login, refuses_for_now, stat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from psycopg.abc import Buffer
 
@@ -39,6 +39,8 @@ Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
 TOO_DEEP = "[nested too deep to be shown]"
 """Stands in the place of a value that is nested deeper than can be read."""
 
+_FOUR_CENTURIES_US = 146_097 * 86_400 * 1_000_000
+"""Microseconds in 400 years of the Gregorian calendar, which have 146,097 days."""
 _MAYBE_TOO_LARGE = re.compile(r"\d{309}")
 """As many digits as the largest float has. ``jsonb`` writes 1e400 out in digits."""
 _FATAL = re.compile(r"FATAL:\s*(?P<text>.*)")
@@ -62,6 +64,7 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
             **extra,
         )
     connection.adapters.register_loader("timestamptz", _AnyTime)
+    connection.adapters.register_loader("timestamptz", _AnyBinaryTime)
     set_json_loads(_any_json, connection)
     return connection
 
@@ -77,6 +80,27 @@ class _AnyTime(TimestamptzLoader):
             return super().load(data)
         except psycopg.DataError:
             return bytes(data).decode()  # type: ignore[return-value]
+
+
+class _AnyBinaryTime(TimestamptzBinaryLoader):
+    """The same where results come in binary: as the number of microseconds since the year 2000."""
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return far_time(int.from_bytes(data, signed=True))  # type: ignore[return-value]
+
+
+def far_time(us: int) -> str:
+    """A time that Python has no date for, in the server's words. ``us``: since the year 2000."""
+    if abs(us) >= 2**63 - 1:
+        return "infinity" if us > 0 else "-infinity"
+    cycles, rest_us = divmod(us, _FOUR_CENTURIES_US)  # the calendar repeats itself
+    near = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=rest_us)
+    year = near.year + 400 * cycles
+    shown, era = (year, "") if year > 0 else (1 - year, " BC")
+    return f"{shown:04}-{near:%m-%d %H:%M:%S}+00{era}"
 
 
 def _any_json(data: str | bytes) -> Any:
