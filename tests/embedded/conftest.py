@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill import embedded
-from tests.embedded.processes import Opener, delete, kill, processes_of
+from tests.embedded.processes import Opener, delete, kill, processes_of, remove_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +26,7 @@ def place() -> Iterator[Path]:
     yield folder
     for pid in processes_of(folder):
         kill(pid)
+    remove_orphans()
     delete(folder)
 
 

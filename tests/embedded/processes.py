@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,10 +166,37 @@ def supervisor_of(folder: Path) -> int:
     return next((pid for pid, words in processes_of(folder).items() if "embedded.supervisor" in words), 0)
 
 
+_orphans: set[Path] = set()
+"""Shared memory of servers that were killed: where nothing starts on their files again, it stays."""
+
+
 def kill(pid: int) -> None:
     """Kill -9 and wait until it is gone."""
+    for each in (pid, *_children(pid)):
+        _orphans.update(_shared_memory(each))
     os.kill(pid, signal.SIGKILL)
     until(lambda: not alive(pid), f"process {pid} gone")
+
+
+def remove_orphans() -> None:
+    """Remove what killed servers have left in shared memory."""
+    while _orphans:
+        _orphans.pop().unlink(missing_ok=True)
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _shared_memory(pid: int) -> set[Path]:
+    with suppress(OSError):
+        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+        return {
+            Path(line.split()[-1]) for line in lines if line.split()[-1].startswith("/dev/shm/PostgreSQL.")
+        }
+    return set()
 
 
 def ask(url: str, query: str = "SELECT 1") -> Any:

@@ -130,7 +130,7 @@ def test_initdb_killed_half_way_is_begun_again(place: Path, opener: Callable[...
     until((folder / "postgres.unfinished" / "cluster" / "PG_VERSION").exists, "initdb half done")
     os.kill(supervisor_of(place), signal.SIGKILL)
     for pid in processes_of(folder / "postgres.unfinished"):
-        os.kill(pid, signal.SIGKILL)
+        kill(pid)
     assert not (folder / "postgres").exists()
     with embedded.open_server(folder) as server:
         assert ask(server.url, "SELECT current_database()") == "postmill"

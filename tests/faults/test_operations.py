@@ -94,35 +94,51 @@ def found(db: Database) -> dict[str, Any]:
     )
 
 
-def carry_out(url: str, deadly: int) -> tuple[bool, dict[str, Any]]:
-    """Every page; whether the session was killed, and what was found at the end. Another session goes on."""
-    killed = False
-    with session(url) as db:
-        db.execute(b"delete from public.deadly")
-        db.execute(
+class Carried:
+    """An operation that a session of its own carries out, and where that one is killed, another one."""
+
+    def __init__(self, db: Database, other: Database, url: str) -> None:
+        self.db = db
+        self.other = other
+        self.url = url
+
+    def out(self, deadly: int) -> tuple[bool, dict[str, Any]]:
+        """Every page; whether the first session was killed, and what was found at the end."""
+        self.db.execute(b"delete from public.deadly")
+        self.db.execute(
             b"insert into public.deadly select last_value - 1 + is_called::integer + $1 from public.places",
             [deadly],
         )
-    for _ in range(20):
-        with session(url) as db:
-            try:
-                while db.execute(
-                    b"select state from postmill._step_operation(page => $1)", [PAGES]
-                ).fetchone():
-                    pass
-            except psycopg.OperationalError:
-                killed = True
-                continue
-        break
-    with session(url) as db:
-        return killed, found(db)
+        with session(self.url) as first:
+            killed = not _every_page(first)
+            if killed:
+                self._until_gone(first.info.backend_pid)
+                assert _every_page(self.other)
+        return killed, found(self.db)
+
+    def _until_gone(self, pid: int) -> None:
+        """A session that is ended says so before it lets its locks go."""
+        until = time.monotonic() + GIVE_UP_S
+        while value(self.db, "select exists (select from pg_stat_activity where pid = $1)", pid):
+            assert time.monotonic() < until
+
+
+def _every_page(session: Database) -> bool:
+    """Whether it got to the end."""
+    try:
+        while session.execute(b"select state from postmill._step_operation(page => $1)", [PAGES]).fetchone():
+            pass
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("kind", ["cancel", "retry", "move", "replay", "discard"])
 def test_an_operation_that_is_killed_at_any_statement_comes_to_the_same_end(
-    kind: str, db: Database, database_url: str
+    kind: str, db: Database, connect: Callable[[], Database], database_url: str
 ) -> None:
     prepare(db)
+    carried = Carried(db, connect(), database_url)
     start = "select postmill.start_operation($1, 'tasks', target => $2)"
     target = "slow" if kind == "move" else None
     keep = "create schema kept; " + "; ".join(
@@ -130,13 +146,13 @@ def test_an_operation_that_is_killed_at_any_statement_comes_to_the_same_end(
     )
     value(db, start, kind, target)
     db.execute(keep.encode())
-    killed, expected = carry_out(database_url, 0)
+    killed, expected = carried.out(0)
     assert not killed
     assert expected["stands"][0][0] == "done"
     kills = 0
     for place in range(1, 500):
         restore(db)
-        killed, end = carry_out(database_url, place)
+        killed, end = carried.out(place)
         assert end == expected, f"killed at statement {place}"
         if not killed:
             break

@@ -114,6 +114,11 @@ class Process:
         """Whether it has not ended."""
         return self._entered.poll() is None
 
+    @property
+    def parent_pid(self) -> int:
+        """The process id of ``nsenter``, its parent, which has the same variables."""
+        return self._entered.pid
+
     def send(self, number: int) -> None:
         """Send it a signal: ``nsenter``, its parent, passes none on."""
         children = eventually(lambda: not self.alive or _children(self._entered.pid))

@@ -43,8 +43,11 @@ SETTINGS = {
     "wal_receiver_status_interval": "1s",
     "wal_retrieve_retry_interval": "200ms",
     "listen_addresses": "*",
+    "dynamic_shared_memory_type": "mmap",
 }
-"""What was committed outlives the machine, not a power cut of the real one. A standby asks again soon."""
+"""What was committed outlives the machine, not a power cut of the real one. A standby asks again soon. One
+that is killed leaves nothing outside its files.
+"""
 _TIMELINE = "select left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 _FOLLOWS = """
 select pg_last_wal_replay_lsn() >= $2::pg_lsn

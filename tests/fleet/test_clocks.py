@@ -9,8 +9,10 @@ import pytest
 
 from tests.fleet.account import Account
 from tests.fleet.lab import eventually
+from tests.servers import MEMORY
 
 if TYPE_CHECKING:
+    from tests.fleet.lab import Process
     from tests.fleet.site import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -31,18 +33,26 @@ def clock(off: str) -> dict[str, str]:
     return {"LD_PRELOAD": str(found[0]), "FAKETIME": off, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
+def take_back(process: Process) -> None:
+    """Remove the shared memory that the library has made: of a process that is killed it stays."""
+    for name in ("faketime_shm_{}", "sem.faketime_sem_{}"):
+        (MEMORY / name.format(process.parent_pid)).unlink()
+
+
 def test_clocks_are_an_hour_off(site: Site) -> None:
     """One machine is fast, one slow. Leases are renewed, a delay lasts as long as the server says, and a
     message is not taken from a worker because another one thinks that it is late.
     """
     server, fast, slow = site.server("db"), site.lab.machine("fast"), site.lab.machine("slow")
     server.start()
-    site.run_worker(fast, lease_s=LEASE_S, variables=clock("+1h"))
-    site.run_worker(slow, lease_s=LEASE_S, variables=clock("-1h"))
+    ahead = site.run_worker(fast, lease_s=LEASE_S, variables=clock("+1h"))
+    behind = site.run_worker(slow, lease_s=LEASE_S, variables=clock("-1h"))
     site.send(server, range(8), LONGER_THAN_A_LEASE)
     eventually(lambda: site.began_on("fast") and site.began_on("slow"))
     site.send(server, range(8, 20), delay_s=DELAY_S)
     site.finish(server)
+    for each in (ahead, behind):
+        take_back(each)
     assert site.account(server) == Account(finished=20)
     assert site.done() == dict.fromkeys(range(20), 1)
     assert site.failures(server) == {}

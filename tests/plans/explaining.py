@@ -33,11 +33,10 @@ select sum(pg_stat_get_xact_blocks_fetched(class.oid)) as pages,
 @contextmanager
 def prepared(server: Server, setup: str, *more: str) -> Iterator[Database]:
     """A plain connection to a database of its own, on which the statements of ``setup`` have run, and
-    ``more`` after them.
+    ``more`` after them. They run once: every process of the tests has a copy.
     """
-    with servers.cloned_database(server.url) as url, servers.session(url) as connection:
-        for each in (*setup.split(";\n"), *more):
-            connection.execute(each.encode())
+    template = servers.template_after(server.url, [*setup.split(";\n"), *more])
+    with servers.cloned_database(server.url, template) as url, servers.session(url) as connection:
         yield connection
 
 
