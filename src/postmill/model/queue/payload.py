@@ -48,7 +48,10 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _TOO_LONG = re.compile(rf"(?<![.\d])\d{{{MAX_DIGITS + 1}}}")
 _TOO_LONG_IN_BYTES = re.compile(rb"(?<![.\d])\d{%d}" % (MAX_DIGITS + 1))
 """The same in bytes: one digit more than ``MAX_DIGITS``, and not behind a decimal point."""
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+"""A text in JSON. Written so that what is no escape is taken in one piece: character by character a text of
+64 MiB held the event loop for 5 s, this way for 0.3 s.
+"""
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
 _OPENED = str.maketrans("{}", "[]")
 _DECODE = msgspec.json.Decoder().decode
