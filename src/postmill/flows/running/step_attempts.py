@@ -177,7 +177,7 @@ def _decoder(function: Callable[..., Any]) -> Decode:
 
 def _ends_the_task(error: BaseException) -> bool:
     """Whether the task is cancelled or closed, and the step not at fault. One that awaits what was cancelled
-    elsewhere fails like any: then nobody has cancelled the task.
+    elsewhere fails like any: the task itself goes on then.
     """
     if type(error) is not asyncio.CancelledError:
         return isinstance(error, GeneratorExit | asyncio.CancelledError)
