@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from postmill import Retry
@@ -520,3 +521,25 @@ async def test_a_fork_counts_anew_and_a_run_that_is_brought_elsewhere_counts_on(
         await waits(run, twin)
         await due(run, "patient")
         assert await end_of(run, twin) == ("completed", 4)
+
+
+async def test_the_clock_of_a_worker_decides_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a day ahead: whatever is due is due by the server's clock."""
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + 86_400)
+
+    @workflow(name="patient")
+    async def patient(ctx: Ctx) -> bool | None:
+        await ctx.sleep(0.01)
+        return await ctx.wait(Signal("go", bool), timeout=3600)
+
+    async with running(database_url, patient.handler()) as run:
+        run_id = await start(run, patient)
+        await run.true_in_database("waits_for = '{go}' from postmill.runs")
+        left_s = "extract(epoch from {} - clock_timestamp()) between 1800 and 3600"
+        assert await run.db.fetchval(f"select {left_s.format('due_at')} from postmill.runs")
+        assert await run.db.fetchval(f"select {left_s.format('vt')} from pgmq.q_patient")
+        await run.db.execute("select postmill.signal_run($1, 'go', 'true')", run_id)
+        assert await end_of(run, run_id) == ("completed", True)
