@@ -6,6 +6,7 @@ import asyncio
 import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import asyncpg
 import psycopg
@@ -430,18 +431,18 @@ async def test_a_role_with_the_documented_grants_waits(
 ) -> None:
     """The one that may not write the row is not refused: it polls."""
     with psycopg.connect(database_url, autocommit=True) as db:
-        db.execute("select pg_advisory_lock(hashtext('role waits_for_results'))")
-        db.execute("drop role if exists waits_for_results")
-        db.execute("create role waits_for_results login")
+        role = f"waits_for_results_{uuid4().hex[:12]}"  # roles are the whole server's
+        db.execute(f"create role {role} login".encode())
         try:
-            db.execute((GRANTS + (REGISTERS if registers else "")).encode())
+            grants = GRANTS + (REGISTERS if registers else "")
+            db.execute(grants.replace("waits_for_results", role).encode())
             (msg_id,) = db.execute("select pgmq.send('tasks', '5')").fetchone() or (0,)
-            async with AsyncClient(database_url.replace("postgres@", "waits_for_results@", 1)) as client:
+            async with AsyncClient(database_url.replace("postgres@", f"{role}@", 1)) as client:
                 result = asyncio.create_task(client.result((queue, msg_id)))
                 if registers:
                     await waited_for(database_url)
                 await asyncio.to_thread(finish, database_url)
                 assert await soon(result) == 5
         finally:
-            db.execute("drop owned by waits_for_results")
-            db.execute("drop role waits_for_results")
+            db.execute(f"drop owned by {role}".encode())
+            db.execute(f"drop role {role}".encode())

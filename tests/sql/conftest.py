@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from psycopg.rows import DictRow
+    from psycopg.rows import DictRow, TupleRow
 
 
 @pytest.fixture
@@ -61,11 +61,16 @@ end $$
 
 @pytest.fixture
 def stranger(
-    db: psycopg.Connection[DictRow], connect: Callable[[], psycopg.Connection[DictRow]]
+    db: psycopg.Connection[DictRow],
+    connect: Callable[[], psycopg.Connection[DictRow]],
+    administrator: psycopg.Connection[TupleRow],
 ) -> Iterator[psycopg.Connection[DictRow]]:
-    """A session of the role ``stranger``, who owns nothing. One test at a time: roles are shared."""
-    with connect() as keeper:
-        keeper.execute(b"select pg_advisory_lock(hashtext('role stranger'))")
+    """A session of the role ``stranger``, who owns nothing. One test at a time: roles are shared. The lock is
+    in the administrator's database: one in the test's own would keep no other test away.
+    """
+    administrator.execute("select pg_advisory_lock(hashtext('role stranger'))")
+    keeper = connect()
+    try:
         keeper.execute(b"do $$ begin create role stranger; exception when duplicate_object then null; end $$")
         session = connect()
         session.execute(b"set session authorization stranger")
@@ -73,3 +78,5 @@ def stranger(
         session.close()
         keeper.execute(b"drop owned by stranger")
         keeper.execute(LEAVES_ROLES)
+    finally:
+        administrator.execute("select pg_advisory_unlock(hashtext('role stranger'))")
