@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MESSAGES = 600
 RACE_S = 2.0
 LONG_RACE_S = 6.0
+"""Three times as long: dozens of sessions are ended in it."""
 BEGUN = 50
 """Attempts that make a race: it goes on until there were so many, however slow the machine is."""
 WORKERS = 8
