@@ -196,5 +196,14 @@ async def test_all_that_watch_share_one_poll_and_nobody_polls_when_nobody_watche
 
 
 def test_topics_that_make_no_sense_are_left_out() -> None:
-    topics = ["queue:a/b c", "message:a/b/7", "message:x", "run:12", "run:x", f"run:{2**63}", "queues"]
+    topics = [
+        "queue:a/b c",
+        "message:a/b/7",
+        "message:x",
+        "run:12",
+        "run:x",
+        f"run:{2**63}",
+        "queues",
+        "queue:\0",
+    ]
     assert watched(topics) == Watched({"a/b c"}, True, {("a/b", 7)}, {12})

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from postmill.api.body import read_body
 from postmill.api.desk import Desk, Once, Repeated, encode
-from postmill.api.misfit import misfit
+from postmill.api.misfit import check_no_nul, misfit
 from postmill.api.problem import MEDIA_TYPE, Failure, Problem, fields_of, problem_of
 from postmill.api.route import Nothing
 from postmill.model.errors import PostmillError
@@ -105,8 +105,7 @@ def _arguments(
 
 
 def _converted(values: Mapping[str, Any], into: type[msgspec.Struct]) -> Any:
-    if any("\0" in value for value in values.values()):
-        raise _bad("A name or value contains the character NUL.")
+    check_no_nul(values.values())
     try:
         return msgspec.convert(dict(values), into, strict=False)
     except msgspec.ValidationError as error:

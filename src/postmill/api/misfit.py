@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
+from postmill.api.problem import Failure
 from postmill.api.route import QueueName
 from postmill.api.shape import BigId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import msgspec
 
 _PLACE = re.compile(r" - at `(?:key in )?\$\.?(?P<place>[^`]*)`$")
@@ -21,6 +25,12 @@ class Misfit(NamedTuple):
     what: str
     why: str
     hint: str
+
+
+def check_no_nul(values: Iterable[str]) -> None:
+    """Raises :class:`Failure` for a text that the database can't be asked with."""
+    if any("\0" in value for value in values):
+        raise Failure(HTTPStatus.BAD_REQUEST, "invalid-option", "A name or value contains the character NUL.")
 
 
 def misfit(error: msgspec.ValidationError) -> Misfit:

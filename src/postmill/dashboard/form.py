@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from postmill.api.body import read_body
+from postmill.api.misfit import check_no_nul
 from postmill.api.problem import Failure
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def _parsed(body: bytes) -> dict[str, list[str]]:
         raise Failure(
             HTTPStatus.BAD_REQUEST, "invalid-option", "The form can't be read.", why=str(error)
         ) from error
+    check_no_nul(text for _, text in pairs)
     found: dict[str, list[str]] = {}
     for name, text in pairs:
         found.setdefault(name, []).append(text.replace("\r\n", "\n"))

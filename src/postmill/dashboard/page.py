@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from postmill.api.misfit import misfit
+from postmill.api.misfit import check_no_nul, misfit
 from postmill.api.problem import Failure
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class Visit:
     problem: Problem | None = None
     """Why the action that was asked for did not happen."""
 
-    def in_path(self, into: type[S]) -> S:
+    def in_path(self, into: type[S], **more: str) -> S:
         """The path as a resource takes it. Raises :class:`Failure` for what can't be."""
-        return self._as(self.path, into)
+        return self._as({**self.path, **more}, into)
 
     def in_query(self, into: type[S], **more: str) -> S:
         """Of the query, what the resource knows by name; an empty field of a form is left out."""
@@ -65,6 +65,7 @@ class Visit:
 
     @staticmethod
     def _as(values: Mapping[str, str], into: type[S]) -> S:
+        check_no_nul(values.values())
         try:
             return msgspec.convert(dict(values), into, strict=False)
         except msgspec.ValidationError as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from postmill.api.problem import Failure
 from postmill.api.resources import dead_letters as resource
 from postmill.api.resources.queues import InQueue
+from postmill.dashboard.bodies import body
 from postmill.dashboard.page import Done, View, action, page
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ async def replay(visit: Visit) -> Done:
     """Put back those that are ticked, one transaction a queue."""
     back = 0
     for queue, ids in _ticked(visit).items():
-        done = await resource.replay_dead_letters(visit.desk, InQueue(queue), resource.Replay(letter_ids=ids))
+        done = await resource.replay_dead_letters(
+            visit.desk, InQueue(queue), body(resource.Replay, {"letter_ids": ids})
+        )
         back += sum(each.msg_id is not None for each in done.items)
     return Done("/dead", f"Put back: {back}.")
 
@@ -49,7 +52,7 @@ async def discard(visit: Visit) -> Done:
     gone = 0
     for queue, ids in _ticked(visit).items():
         done = await resource.discard_dead_letters(
-            visit.desk, InQueue(queue), resource.Discard(letter_ids=ids)
+            visit.desk, InQueue(queue), body(resource.Discard, {"letter_ids": ids})
         )
         gone += done.letters
     return Done("/dead", f"Deleted: {gone}.")

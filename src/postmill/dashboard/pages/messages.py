@@ -12,6 +12,7 @@ from postmill.api.problem import Failure, problem_of
 from postmill.api.resources import messages as resource
 from postmill.api.resources import queues, search
 from postmill.api.resources.queues import InQueue
+from postmill.dashboard.bodies import body
 from postmill.dashboard.filters import segment
 from postmill.dashboard.page import Done, View, action, page
 from postmill.dashboard.pages.many import KINDS, WORDS
@@ -129,9 +130,9 @@ async def retry(visit: Visit) -> Done:
 
 def _chosen(visit: Visit) -> tuple[InQueue, resource.Chosen]:
     ids = visit.chosen.get("msg_id", [])
-    if not ids or not all(each.isascii() and each.isdigit() for each in ids):
+    if not ids:
         raise Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-option", "No message is ticked.")
-    return visit.in_path(InQueue), resource.Chosen(ids)
+    return visit.in_path(InQueue), body(resource.Chosen, {"msg_ids": ids})
 
 
 def _told(visit: Visit, asked: InQueue, done: resource.Outcomes) -> Done:

@@ -50,18 +50,18 @@ async def queue(visit: Visit) -> View:
             "schedule_signs": SCHEDULE_SIGNS,
             "worker_signs": WORKER_SIGNS,
             "latest": [each for each in latest.items if not has_secrets(each.message)],
-            "like": await _like(visit, asked),
+            "like": await _like(visit),
             "types": (await payload_types.list_payload_types(desk, asked)).items,
         },
     )
 
 
-async def _like(visit: Visit, asked: queues.InQueue) -> str:
+async def _like(visit: Visit) -> str:
     """The payload of the message that a new one is made like."""
     if not visit.query.get("like"):
         return ""
-    asked_like = messages.InMessage(asked.queue, visit.query["like"])
-    shown = await messages.show_message(visit.desk, asked_like)
+    asked = visit.in_path(messages.InMessage, msg_id=visit.query["like"])
+    shown = await messages.show_message(visit.desk, asked)
     return "" if has_secrets(shown.message) else pretty(shown.message)
 
 
