@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 KEYS = Keys(operator=("operators-key",), reader=("readers-key",), signing="a secret of this test's project")
 OWN = {"origin": "http://127.0.0.1:8420"}
 """What a browser sends along with a form of the dashboard's own page."""
+HOSTILE = {"x": "<script>alert(1)</script>", "rtl": "\u05e9\u05dc\u05d5\u05dd", "password": "hunter2"}
 HELLO = """
 async def handler(request):
     print("a line of its own")
@@ -103,6 +105,31 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def work(db: Db) -> Db:
+    """A queue with two messages that wait, and one that is dead."""
+    db.execute("select postmill.create_queue('mail')")
+    for _ in range(3):
+        db.execute("select postmill.send('mail', $1::jsonb)", (json.dumps(HOSTILE),))
+    db.execute(
+        """with gone as (delete from pgmq.q_mail where msg_id = 1 returning *)
+           insert into postmill.dead_letters
+                  (queue_name, msg_id, read_ct, enqueued_at, message, attempts, kind, reason)
+           select 'mail', msg_id, 1, enqueued_at, message, 1, 'error', '<b>no</b> such mailbox' from gone"""
+    )
+    db.execute(
+        """insert into postmill.failures
+                  (queue_name, msg_id, attempt, kind, error_type, error_message, traceback)
+           values ('mail', 1, 1, 'error', 'ValueError', '<i>bad</i>', 'Traceback <u>here</u>')"""
+    )
+    db.execute(
+        """insert into postmill.attempt_logs (queue_name, msg_id, attempt, lines)
+           values ('mail', 1, 1, array['12:00:00.000 INFO shop: <s>one</s>',
+                                       '12:00:00.100 INFO shop: two'])"""
+    )
+    return db
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,31 +18,6 @@ if TYPE_CHECKING:
     Db = psycopg.Connection[dict[str, Any]]
 
 HOSTILE = {"x": "<script>alert(1)</script>", "rtl": "\u05e9\u05dc\u05d5\u05dd", "password": "hunter2"}
-
-
-@pytest.fixture
-def work(db: Db) -> Db:
-    """A queue with two messages that wait, and one that is dead."""
-    db.execute("select postmill.create_queue('mail')")
-    for _ in range(3):
-        db.execute("select postmill.send('mail', $1::jsonb)", (json.dumps(HOSTILE),))
-    db.execute(
-        """with gone as (delete from pgmq.q_mail where msg_id = 1 returning *)
-           insert into postmill.dead_letters
-                  (queue_name, msg_id, read_ct, enqueued_at, message, attempts, kind, reason)
-           select 'mail', msg_id, 1, enqueued_at, message, 1, 'error', '<b>no</b> such mailbox' from gone"""
-    )
-    db.execute(
-        """insert into postmill.failures
-                  (queue_name, msg_id, attempt, kind, error_type, error_message, traceback)
-           values ('mail', 1, 1, 'error', 'ValueError', '<i>bad</i>', 'Traceback <u>here</u>')"""
-    )
-    db.execute(
-        """insert into postmill.attempt_logs (queue_name, msg_id, attempt, lines)
-           values ('mail', 1, 1, array['12:00:00.000 INFO shop: <s>one</s>',
-                                       '12:00:00.100 INFO shop: two'])"""
-    )
-    return db
 
 
 async def sent(browser: httpx.AsyncClient, path: str, form: dict[str, Any]) -> str:

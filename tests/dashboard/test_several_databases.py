@@ -23,6 +23,7 @@ from postmill.model.databases.databases import Databases
 from postmill.model.errors import InvalidOption
 from tests import servers
 from tests.dashboard.conftest import KEYS, OWN, words
+from tests.dashboard.test_every_door import filled, posts, send
 from tests.several import count
 
 if TYPE_CHECKING:
@@ -116,11 +117,28 @@ async def test_a_key_that_one_database_knows_as_revoked_opens_neither_that_one_n
         assert [(await person.get(path)).status_code for path in paths] == [200, 303, 303]
 
 
+async def test_a_session_that_one_database_knows_as_revoked_acts_on_nothing_there(
+    urls: dict[str, str],
+) -> None:
+    project = make(time.time())
+    keys = replace(KEYS, issued=ViewerKeys(project, time.time))
+    key = viewer_token.issue(project, "ada", "operator", time.time(), 60)
+    async with person_at(urls, keys=keys) as person:
+        assert (await person.post("/sign-in", data={"key": key})).status_code == 303
+        assert (await person.get("/eu2/")).status_code == 200
+        with servers.session(urls["eu2"]) as db:
+            revoked_keys.revoke(db, "ada", time.time())
+        for method, path in posts():
+            answer = await send(person, method, "/eu2" + filled(path))
+            assert answer.status_code == 401 or path in {"/theme", "/sign-out"}, path
+    assert count(urls["eu2"], "postmill.audit") == 0
+
+
 async def test_one_that_is_away_is_named_and_the_other_is_as_ever(urls: dict[str, str]) -> None:
     async with person_at({**urls, "eu2": AWAY}, OPERATOR) as person:
         listed = await person.get("/")
         assert listed.status_code == 200
-        assert "eu2 Away: The database can&#39;t be reached." in words(listed)
+        assert "eu2 away The database can&#39;t be reached." in words(listed)
         assert AWAY not in listed.text
         assert (await person.get("/eu1/")).status_code == 200
         away = await person.get("/eu2/")

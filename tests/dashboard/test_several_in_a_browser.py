@@ -56,7 +56,7 @@ def test_the_list_follows_each_database_and_stays_while_one_is_away(
         ready.get_by_text("2", exact=True).wait_for()
         assert Axe().run(page).response["violations"] == []
         with away(administrator, urls["eu2"]):
-            page.locator("tr[data-key=database-eu2]", has_text="Away").wait_for()
+            page.locator("tr[data-key=database-eu2]", has_text="away").wait_for()
             with servers.session(urls["eu1"]) as db:
                 db.execute("select postmill.send('mail', '{}')")
             page.locator("tr[data-key=database-eu1] td[data-label=Ready]", has_text="1").wait_for()

@@ -53,7 +53,13 @@ async function ask() {
 const worker = window.SharedWorker && new SharedWorker(`${base}/static/stream.js`, { name: `postmill ${base}` });
 const watch = topics => worker?.port.postMessage(topics);
 const watchAll = () => watch([...new Set(parts().flatMap(topicsOf))]);
-const say = state => { root.dataset.stream = state; };
+const mark = document.querySelector(".stream");
+const words = { live: "live", opening: "connecting", lost: "reconnecting", polling: "every 5 s", paused: "paused" };
+function say(state) {
+  root.dataset.stream = state;
+  mark.ariaLive = state === "lost" ? "polite" : "off"; // said aloud only when something is wrong
+  mark.textContent = words[state];
+}
 
 if (parts().length) {
   if (worker) {
@@ -93,8 +99,9 @@ document.addEventListener("click", async ({ target }) => {
   if (!button) return;
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
-    button.textContent = "copied";
-    setTimeout(() => { button.textContent = "copy"; }, 1500);
+    const { ariaLabel } = button;
+    button.ariaLabel = button.textContent = "copied";
+    setTimeout(() => Object.assign(button, { ariaLabel, textContent: "copy" }), 1500);
   } catch {
     getSelection().selectAllChildren(button.previousElementSibling);
   }

@@ -30,10 +30,12 @@ class Watched:
 
 def watched(topics: Iterable[str]) -> Watched:
     """What these topics name. A topic is ``queues``, ``queue:NAME``, ``message:NAME/ID``, ``run:ID``, or a
-    word that needs no more; one that makes no sense is left out.
+    word that needs no more; one that makes no sense is left out: all streams share one statement.
     """
     found = Watched()
     for topic in topics:
+        if "\0" in topic:
+            continue
         kind, _, name = topic.partition(":")
         queue, _, last = name.rpartition("/")
         if "\0" in topic:  # no table has one, and the statement would fail for all
