@@ -105,10 +105,12 @@ class InputQueries:
         return run in self._fitting
 
     def known(self, run: int, step: str, message: Message) -> Inputs | None:
-        """What has come with the message, or was told of its map just now; None: nothing has."""
+        """What has come with the message, or was told of its map since it was claimed; None: nothing, or the
+        message had to wait.
+        """
         if message.given is None:
             inputs, asked_at = self._maps.get((run, step), (None, 0.0))
-            return inputs if _is_fresh(asked_at) else None
+            return inputs if message.claim.renewed_at <= asked_at and _is_fresh(asked_at) else None
         if not _is_fresh(message.claim.renewed_at):
             return None
         if message.given is not self._given:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from postmill.flows.running import inputs
 from postmill.flows.running.inputs import InputQueries
+from postmill.model.queue.message import Claim
 from postmill.model.queue.outcome import Snooze
 
 if TYPE_CHECKING:
@@ -56,9 +59,12 @@ class AnItem:
 
     given = None
 
+    def __init__(self, claimed_at: float) -> None:
+        self.claim = Claim(1, datetime.now(UTC), claimed_at)
 
-def known(queries: InputQueries, run: int, step: str) -> bytes | None:
-    told = queries.known(run, step, cast("Message", AnItem()))
+
+def known(queries: InputQueries, run: int, step: str, claimed_at: float = 0.0) -> bytes | None:
+    told = queries.known(run, step, cast("Message", AnItem(claimed_at)))
     return None if told is None else bytes(told.values["n"])
 
 
@@ -89,6 +95,7 @@ async def test_what_items_of_a_map_share_is_kept_for_a_moment(monkeypatch: pytes
         await queries.of(*key, connection(reads))
     assert [known(queries, 1, "map"), known(queries, 2, "map")] == [b"1", b"2"]
     assert [known(queries, 2, "map2"), known(queries, 3, "step")] == [None, None]
+    assert known(queries, 1, "map", time.monotonic() + 1) is None, "its run may have been paused before"
     monkeypatch.setattr(inputs, "FRESH_S", -1.0)
     assert known(queries, 1, "map") is None, "its run may have been cancelled since"
 
