@@ -116,10 +116,10 @@ def _shared_folder(run: str, found: Binaries) -> Path:
 
 
 def migrated_cluster(run: str, found: Binaries, url: str) -> Path:
-    """The files of a migrated server that is down, made once for all workers beside the shared server, whose
-    address ``url`` is: a copy takes a ninth of the time of another initdb and migration.
+    """The files of a migrated server that is down, made once for all workers: a copy takes a ninth of the
+    time of another initdb and migration. They lie among those of the shared server, at ``url``, and go too.
     """
-    made = _shared_folder(run, found) / "migrated"
+    made = Home(_shared_folder(run, found)).cluster / "migrated"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtext('migrated cluster'))")
         if not made.exists():
