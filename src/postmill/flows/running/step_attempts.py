@@ -189,7 +189,7 @@ def _decoder(function: Callable[..., Any]) -> Decode:
 
 def _ends_the_task(error: BaseException) -> bool:
     """Whether the task is cancelled, or closed outside of its loop, and the step not at fault. One that
-    awaits what was cancelled elsewhere fails like any: then nobody has cancelled the task.
+    awaits what was cancelled elsewhere fails like any: then the task is not cancelled.
     """
     if type(error) not in {asyncio.CancelledError, GeneratorExit}:
         return isinstance(error, asyncio.CancelledError)
