@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill import AsyncClient, Context
-from postmill.db.hot import handler_session
+from postmill.db.hot import handler_session, statement_size
+from postmill.db.hot.shared_connection import SharedConnection
 from postmill.engine.maintain import heartbeat
 from postmill.model.config.address import Address
 from postmill.model.errors import DatabaseUnavailable
@@ -56,6 +57,28 @@ async def test_a_slow_network_costs_nothing_but_time(scene: Scene) -> None:
         assert outages(run) == (0, 0)
     assert await scene.account() == Account(completed=20)
     assert await scene.runs() == [1] * 20
+
+
+async def test_a_large_statement_has_more_time_than_a_small_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An output of 40 MB was cut off after the time that a small statement may take, again and again."""
+    monkeypatch.setattr(statement_size, "SLOWEST_BYTES_PER_S", 1)
+    async with proxied(scene.url) as proxy:
+        shared = SharedConnection(Address(proxy.url), "test", timeout_s=0.2)
+        other = SharedConnection(Address(proxy.url), "test", timeout_s=0.2)
+        large, text = "x" * 100, "select $1::text as given"
+        for each in (shared, other):
+            assert (await each.fetchrow(text, large))["given"] == large
+        proxy.stall()
+        patient = asyncio.create_task(shared.fetchrow(text, large))
+        with pytest.raises(TimeoutError):
+            await other.fetchrow(text, "")
+        assert not patient.done()
+        proxy.go_on()
+        assert (await patient)["given"] == large
+        for each in (shared, other):
+            await each.close()
 
 
 @pytest.mark.slow

@@ -448,7 +448,9 @@ async def test_what_is_no_exception_fails_the_run_too(database_url: str, error: 
         assert await end_of(run, await start(run, abandoned)) == ("failed", error.__name__)
 
 
-@pytest.mark.parametrize("error", [Abandoned, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+@pytest.mark.parametrize(
+    "error", [GeneratorExit, Abandoned, SystemExit, KeyboardInterrupt, asyncio.CancelledError]
+)
 @pytest.mark.parametrize("how", ["async", "thread", "transaction"])
 async def test_a_step_that_raises_what_is_no_exception_has_its_attempts(
     database_url: str, error: type[BaseException], how: str

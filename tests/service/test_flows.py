@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill import AsyncClient, Context
+from postmill.db.tools import runs
+from postmill.db.tools.connect import connect
 from postmill.flows.flow import Flow
 from postmill.flows.run import Run
 from postmill.flows.running.handlers import handlers_of
 from postmill.flows.running.inputs import InputQueries
 from postmill.flows.steps import each
+from postmill.model.config.address import Address
 from postmill.model.errors import KeyConflict, NotFound, Refused, RunFailed
 from postmill.model.events import Event
 from postmill.model.flow.partial import Partial
@@ -469,6 +472,9 @@ async def test_a_run_that_fails_undoes_its_steps(database_url: str, adb: asyncpg
         found = {row["step"]: (row["reason"], row["undone_at"] is not None) for row in rows}
         assert found["charge"] == found["reserve"] == (None, True)
         assert found["tell"] == ("not undone: it was sent", False)
+        with connect(Address(database_url)) as session:
+            shown = runs.one(session, 1)["steps"]
+        assert [row["undone_at"] is not None for row in shown] == [True, True, False, False]
         await worker.let_go()
         assert await worker.account("undoing") == {"queue": 0, "archive": 0, "dead": 0, "claims": 0}
 

@@ -54,8 +54,9 @@ async def call_function(function: str, body: object) -> Any:
         raise Refused(
             f"The function {function!r} can't be called from here.",
             why=f"{URL} and {KEY} are not both set, and say where functions are served.",
-            hint="Set them (postmill serve prints the URL, postmill keys show the key),"
-            " or give a way of your own: postmill.flows.use_transport(...).",
+            hint="Set them (to where postmill serve says that functions are, without the path, and to what"
+            " postmill keys show service_role prints), or give a way of your own:"
+            " postmill.flows.use_transport(...).",
         )
     return await _over_http(f"{url.rstrip('/')}/functions/v1/{quote(function)}", key, body)
 

@@ -39,6 +39,7 @@ STEP_COLUMNS = (
     "tasks",
     "attempts",
     "took_s",
+    "undone_at",
     "reason",
     "output",
 )

@@ -80,4 +80,6 @@ def _took(step: Mapping[str, Any], now: datetime.datetime) -> str:
 def _why(step: Mapping[str, Any]) -> str:
     if step["kind"] == "wait" and step["state"] == "started":
         return f"waits for signal {step['signal']}"
+    if step["undone_at"] is not None:
+        return "undone"
     return str(step["reason"] or "").partition("\n")[0]

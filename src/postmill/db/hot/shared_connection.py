@@ -1,8 +1,8 @@
 """One asyncpg connection for one kind of statement: opened when needed, used by one at a time, replaced when
 it breaks.
 
-It does not retry and does not wait: the caller knows what a failure means. Every call has a time limit, so a
-half-open connection is noticed.
+It does not retry and does not wait: the caller knows what a failure means. Every call has a time limit, which
+grows with what is sent, so a half-open connection is noticed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import asyncpg
 from postmill.client.asyncpg_connection import open_connection, with_known_pooler
 from postmill.db.hot.handler_session import HandlerSession
 from postmill.db.hot.outage import breaks_connection
+from postmill.db.hot.statement_size import limit_s
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class SharedConnection:
     def __init__(
         self, address: Address, name: str, *, timeout_s: float = 10.0, lock_limit: str | None = None
     ) -> None:
-        """``lock_limit``: what limits its waits for locks, ``BRIEF`` or ``SETTLING``; None: nothing."""
+        """``timeout_s``: how long a small statement may take; see ``db.hot.statement_size``. ``lock_limit``:
+        what limits its waits for locks, ``BRIEF`` or ``SETTLING``; None: nothing.
+        """
         self._address = address
         self._name = name
         self._timeout_s = timeout_s
@@ -73,19 +76,19 @@ class SharedConnection:
         async with self.connection() as connection:
             self.statements += 1
             self.sent_at = time.monotonic()
-            return await _PLAIN.fetchrow(connection, text, *args, timeout=self._timeout_s)
+            return await _PLAIN.fetchrow(connection, text, *args, timeout=limit_s(self._timeout_s, args))
 
     async def fetch(self, text: str, *args: object) -> list[Any]:
         """All rows of a statement."""
         async with self.connection() as connection:
             self.statements += 1
-            return await _PLAIN.fetch(connection, text, *args, timeout=self._timeout_s)
+            return await _PLAIN.fetch(connection, text, *args, timeout=limit_s(self._timeout_s, args))
 
     async def execute(self, text: str, *args: object) -> None:
         """A statement without an answer."""
         async with self.connection() as connection:
             self.statements += 1
-            await _PLAIN.execute(connection, text, *args, timeout=self._timeout_s)
+            await _PLAIN.execute(connection, text, *args, timeout=limit_s(self._timeout_s, args))
 
     def connection(self, *, pinned: bool = True) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """The connection for several statements, with no statement of another task between them. Behind a

@@ -131,9 +131,7 @@ class FailedSettlements:
         """
         self._backoff.worked()
         if len(settlement.pairs) > 1:
-            self._reopen(settlement, settlement.pairs)
-            for half in settlement.halves():
-                await self._settle(half, new_session=settlement.new_session, waits=WAITS - 1)
+            await self.in_halves(settlement, waits=WAITS - 1)
             return
         message, reason = settlement.messages[0], said(error)
         if self.refusals.judge(settlement.kind, message, reason=reason, patient=True) is Verdict.ROW:
@@ -164,12 +162,17 @@ class FailedSettlements:
 
     async def _apart(self, settlement: Settlement, error: Exception) -> None:
         """Find the row that makes the statement fail; a row that stands alone gets a weaker outcome."""
-        self._reopen(settlement, settlement.pairs)
-        if len(settlement.pairs) == 1:
-            await self._weaken(settlement, settlement.pairs[0], said(error))
+        if len(settlement.pairs) > 1:
+            await self.in_halves(settlement)
             return
+        self._reopen(settlement, settlement.pairs)
+        await self._weaken(settlement, settlement.pairs[0], said(error))
+
+    async def in_halves(self, settlement: Settlement, *, waits: int = 0) -> None:
+        """Settle it with two statements: it is too large for one, or one of its rows spoils it."""
+        self._reopen(settlement, settlement.pairs)
         for half in settlement.halves():
-            await self._settle(half, new_session=settlement.new_session)
+            await self._settle(half, new_session=settlement.new_session, waits=waits)
 
     async def _weaken(self, settlement: Settlement, pair: Pair, reason: str) -> None:
         message, outcome = pair

@@ -159,7 +159,7 @@ class Settlement:
         return landed, [pair for pair in self.pairs if pair[0].msg_id not in ids]
 
     def halves(self) -> tuple[list[Pair], list[Pair]]:
-        """Its messages in two parts, to find the one that a statement can't take."""
+        """Its messages in two parts, each for a statement of its own."""
         middle = len(self.pairs) // 2
         return self.pairs[:middle], self.pairs[middle:]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from postmill.db.hot.statement_size import is_too_large
 from postmill.engine.settle.dead_letters import with_last_failures
 from postmill.engine.settle.failed_settlements import FailedSettlements, said
 from postmill.engine.settle.settlement import Settlement, Statements, grouped
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from postmill.db.hot.shared_connection import SharedConnection
-    from postmill.engine.settle.settlement import Pair, Room, Settlings
+    from postmill.engine.settle.settlement import Call, Pair, Room, Settlings
     from postmill.model.queue.message import HeldMessages, Message
     from postmill.model.queue.outcome import Outcome
     from postmill.service.events import Events
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 BATCH = 1000
 """Messages in one statement at most. ``bench settle`` measures the cost of a message by the size of its
-batch: 1,000 is its largest.
+batch: 1,000 is its largest. Large outcomes are fewer (``db.hot.statement_size``).
 """
 GIVEN_UP_AFTER = 3
 """An outcome that breaks the settler this many times in a row, alone in its batch, is given up. Three: well
@@ -220,7 +221,11 @@ class Settler(Service):
             try:
                 if settlement.settling.buries:
                     await self._explain(settlement)
-                settled = await self._execute(settlement)
+                built = self._built(settlement)
+                if len(settlement.pairs) > 1 and is_too_large(built[1]):
+                    await self._failures.in_halves(settlement)
+                    return
+                settled = await self._execute(settlement, *built)
             except Exception as error:
                 if await self._failures.is_sent_again(settlement, error):
                     continue
@@ -251,13 +256,15 @@ class Settler(Service):
             settlement.pairs = await with_last_failures(self._shared, queue, settlement.pairs)
             settlement.explained = True
 
-    async def _execute(self, settlement: Settlement) -> list[int]:
+    def _built(self, settlement: Settlement) -> Call:
+        settlement.room = self.room(len(settlement.pairs)) if settlement.settling.claims else None
+        return self.statements.call(settlement)
+
+    async def _execute(self, settlement: Settlement, text: str, arguments: tuple[Any, ...]) -> list[int]:
         for message, _ in settlement.pairs:
             if message.state == State.HELD:
                 message.state = State.SETTLING
         try:
-            settlement.room = self.room(len(settlement.pairs)) if settlement.settling.claims else None
-            text, arguments = self.statements.call(settlement)
             sent_at = time.monotonic()
             row = await self._shared.fetchrow(text, *arguments)
         except BaseException:

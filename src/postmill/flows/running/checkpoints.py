@@ -104,14 +104,19 @@ def answers(rows: Sequence[Any], count: int) -> list[Answer]:
     return found
 
 
+def _texts_of(checkpoint: Checkpoint) -> tuple[str | None, ...]:
+    outcome = checkpoint.outcome
+    return outcome.output, outcome.inputs, outcome.reason
+
+
 class Checkpoints:
     """The records of one worker's runs."""
 
     def __init__(self, queue: str) -> None:
         self._shape = QueueShape(queue, 0)
         self._shared: SharedConnection | None = None
-        self._outcomes: Together[Checkpoint, Answer] = Together(self._write)
-        self._sayings: Together[Said, None] = Together(self._say)
+        self._outcomes: Together[Checkpoint, Answer] = Together(self._write, _texts_of)
+        self._sayings: Together[Said, None] = Together(self._say, lambda said: (said.content,))
 
     async def write(self, checkpoint: Checkpoint, shared: SharedConnection) -> Answer:
         """Write it with the next statement. Raises what the database says of this one alone."""

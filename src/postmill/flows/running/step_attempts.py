@@ -154,8 +154,20 @@ async def run_function(
         returned = await function(*args, **kwargs)
     else:
         call = partial(copy_context().run, partial(function, *args, **kwargs))
-        returned = await asyncio.wrap_future(threads.submit(call))
+        returned = await _ended(asyncio.wrap_future(threads.submit(call)))
     return returned if type(returned) in _PLAIN else await finished(returned)
+
+
+async def _ended(running: asyncio.Future[Any]) -> Any:
+    """What it gives or raises. It is not awaited itself: a ``GeneratorExit`` out of an awaited future closes
+    every coroutine that waits, and none of them could make another attempt.
+    """
+    try:
+        await asyncio.wait([running])
+    except asyncio.CancelledError:
+        running.cancel()
+        raise
+    return running.result()
 
 
 def failure_reason(error: BaseException) -> str:
@@ -176,11 +188,11 @@ def _decoder(function: Callable[..., Any]) -> Decode:
 
 
 def _ends_the_task(error: BaseException) -> bool:
-    """Whether the task is cancelled or closed, and the step not at fault. One that awaits what was cancelled
-    elsewhere fails like any: the task itself goes on then.
+    """Whether the task is cancelled, or closed outside of its loop, and the step not at fault. One that
+    awaits what was cancelled elsewhere fails like any: then the task is not cancelled.
     """
-    if type(error) is not asyncio.CancelledError:
-        return isinstance(error, GeneratorExit | asyncio.CancelledError)
+    if type(error) not in {asyncio.CancelledError, GeneratorExit}:
+        return isinstance(error, asyncio.CancelledError)
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 

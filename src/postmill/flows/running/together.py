@@ -7,17 +7,20 @@ import random
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from postmill.db.hot.outage import is_passing
+from postmill.db.hot.statement_size import is_too_large
 from postmill.service.backoff import Backoff
 from postmill.service.service import new_task
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
 MOST = 1000
-"""Requests in one statement: as many as the engine settles in one (``engine.settle.settler.BATCH``)."""
+"""Requests in one statement: as many as the engine settles in one (``engine.settle.settler.BATCH``). Of large
+ones fewer.
+"""
 
 
 async def once_up(send: Callable[[], Awaitable[Out]]) -> Out:
@@ -34,11 +37,15 @@ async def once_up(send: Callable[[], Awaitable[Out]]) -> Out:
 
 class Together(Generic[In, Out]):
     """The requests of one worker. ``send`` answers several with one statement, in their order; it may be sent
-    again, when no answer came.
+    again, when no answer came. ``texts`` are those of a request that may be large.
     """
 
-    def __init__(self, send: Callable[[list[In]], Awaitable[list[Out]]]) -> None:
-        self._send = send
+    def __init__(
+        self,
+        send: Callable[[list[In]], Awaitable[list[Out]]],
+        texts: Callable[[In], Sequence[str | None]] = lambda _request: (),
+    ) -> None:
+        self._send, self._texts = send, texts
         self._waiting: list[tuple[In, asyncio.Future[Out]]] = []
         self._task: asyncio.Task[None] | None = None
         self._busy = False
@@ -72,21 +79,28 @@ class Together(Generic[In, Out]):
         """Answer all of ``batch``; one that makes the statement fail is told so alone."""
         backoff = Backoff(random.random)
         while batch := [pair for pair in batch if not pair[1].done()]:
+            requests = [request for request, _ in batch]
+            if len(batch) > 1 and is_too_large([self._texts(each) for each in requests]):
+                await self._in_halves(batch)
+                continue
             try:
-                found = await self._send([request for request, _ in batch])
+                found = await self._send(requests)
             except Exception as error:
                 if is_passing(error):
                     await asyncio.sleep(backoff.next_delay_s())
                 elif len(batch) == 1:
                     _fail(batch, error)
                 else:
-                    middle = len(batch) // 2
-                    await self._answer(batch[:middle])
-                    await self._answer(batch[middle:])
+                    await self._in_halves(batch)
             else:
                 for (_, answer), value in zip(batch, found, strict=True):
                     if not answer.done():
                         answer.set_result(value)
+
+    async def _in_halves(self, batch: list[tuple[In, asyncio.Future[Out]]]) -> None:
+        middle = len(batch) // 2
+        await self._answer(batch[:middle])
+        await self._answer(batch[middle:])
 
 
 def _fail(batch: list[tuple[In, asyncio.Future[Out]]], error: Exception) -> None:

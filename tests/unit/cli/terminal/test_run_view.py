@@ -14,7 +14,7 @@ STYLE = re.compile(r"\x1b\[\d+m")
 
 def step(name: str, state: str, **more: Any) -> dict[str, Any]:
     known = {"tasks": None, "tasks_done": None, "reason": None, "signal": None, "kind": "step"}
-    times = {"started_at": NOW - timedelta(seconds=3), "ended_at": None}
+    times = {"started_at": NOW - timedelta(seconds=3), "ended_at": None, "undone_at": None}
     return {"step": name, "state": state, **known, **times, **more}
 
 
@@ -35,6 +35,12 @@ def test_each_state_has_its_mark() -> None:
 def test_a_map_shows_how_far_it_is() -> None:
     (_, line) = shown(step("crawl", "started", tasks=40, tasks_done=10))
     assert line == "  ● crawl  █████░░░░░░░░░░░░░░░ 10/40 3.0 s"
+
+
+def test_a_step_that_was_undone_says_so() -> None:
+    """It read as any that is done."""
+    done = step("pay", "completed", ended_at=NOW)
+    assert shown(done | {"undone_at": NOW}, done)[1:] == ["  ✓ pay  3.0 s undone", "  ✓ pay  3.0 s"]
 
 
 def test_where_a_terminal_lacks_characters_it_is_ascii() -> None:
