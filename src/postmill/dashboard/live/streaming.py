@@ -36,9 +36,9 @@ MOST_STREAMS = 1_000
 """Streams at once at most. Each costs a connection and some kilobytes; a thousand people at one dashboard are
 more than there are, so what is above is a fault or a flood.
 """
-MOST_OF_ONE = 100
-"""Streams at once at most of one viewer from one address. A browser's tabs share one; a hundred are for a
-team that has one key in common, behind a proxy that tells no addresses.
+MOST_OF_ONE = 250
+"""Streams at once at most of one viewer from one address. A browser's tabs share one; 250 are for a team
+that has one key in common, behind a proxy that tells no addresses, and leave most of all to others.
 """
 LIFE_S = 600.0
 """How long a stream lives, in seconds. A browser comes back at once; a connection whose other end has gone
