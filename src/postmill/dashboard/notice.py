@@ -59,7 +59,7 @@ def take_away(request: Request, answer: Response) -> None:
 def _read(value: str) -> _Waiting | None:
     try:
         return msgspec.json.decode(urlsafe_b64decode(value), type=_Waiting)
-    except (binascii.Error, ValueError):  # somebody else's
+    except (binascii.Error, ValueError):  # of another application
         return None
 
 
