@@ -167,6 +167,20 @@ async def test_letters_are_put_back_and_deleted(
     assert waiting.fetchone() == {"left": 0}
 
 
+@pytest.mark.parametrize(("act", "done"), [("replay", "Put back"), ("discard", "Deleted")])
+async def test_a_queue_that_refuses_takes_nothing_back_and_the_page_tells_what_was_done(
+    browser: httpx.AsyncClient, work: Db, act: str, done: str
+) -> None:
+    """Letters of two queues were ticked, the second refused: the page said that none was put back."""
+    work.execute("select postmill.create_queue('post')")
+    page = await browser.post(f"/dead/{act}", data={"letter": ["1/mail", "7/post"]})
+    assert page.status_code == 404
+    assert f"{done} before that: 1 of mail." in words(page)
+    assert "No message is dead." in words(await browser.get("/dead"))
+    alone = await browser.post(f"/dead/{act}", data={"letter": ["7/post"]})
+    assert "before that" not in words(alone)
+
+
 async def test_no_action_is_open_to_readers(readers: httpx.AsyncClient, work: Db) -> None:
     """Each one is tried, with a form that is right."""
     names = {"queue": "mail", "msg_id": "2", "letter_id": "1", "kind": "cancel"}

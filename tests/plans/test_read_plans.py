@@ -82,8 +82,8 @@ CALLS: dict[str, tuple[str, list[object], int]] = {
     "the failures of an error": (statement("read_error_failures"), [RARE, 5], 40),
     "its history": ("select * from postmill.error_history($1)", [RARE], 1_000),
     "errors are counted": ("select * from postmill._count_errors('hot', 500, 0)", [], 1_500),
-    "one error": (statement("read_errors"), [RARE, None, False, 1], 1_000),
-    "the errors of a queue": (statement("read_errors"), [None, "hot", True, 50], 1_400),
+    "one error": (statement("read_errors"), [RARE, None, False, 1, None, None], 1_000),
+    "the errors of a queue": (statement("read_errors"), [None, "hot", True, 50, None, None], 1_400),
 }
 LARGE = ("q_hot", "operations", "operation_rows", "failures", "error_hours", "audit", "idempotency_keys")
 """Claims are not among them: there is one row a claim under way, and they are read whole."""

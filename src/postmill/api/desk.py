@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
+from postmill.api.json_text import encode
 from postmill.api.looks import Looks
 from postmill.api.problem import Failure
 from postmill.api.redaction import Redaction
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
-
-encode = msgspec.json.Encoder().encode
 
 
 class Repeated(Exception):

@@ -10,7 +10,8 @@ import msgspec
 from starlette.responses import Response
 
 from postmill.api.body import read_body
-from postmill.api.desk import Desk, Once, Repeated, encode
+from postmill.api.desk import Desk, Once, Repeated
+from postmill.api.json_text import encode
 from postmill.api.misfit import misfit
 from postmill.api.problem import MEDIA_TYPE, Failure, Problem, check_no_nul, fields_of, problem_of
 from postmill.api.route import Nothing

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from postmill.api.json_text import in_one_line
 from postmill.db.tools.connect import TOO_DEEP
 from postmill.model.errors import InvalidOption
 from postmill.model.queue.payload import MAX_DEPTH
@@ -79,7 +80,7 @@ class Redaction:
 
     def shows(self, value: Any, words: Iterable[str]) -> bool:
         """Whether each of the texts stands, in any case of letters, in what is shown of ``value``."""
-        shown = json.dumps(self(value), ensure_ascii=False).lower()
+        shown = in_one_line(self(value)).lower()
         for left_out in (REDACTED, TOO_DEEP):
             shown = shown.replace(json.dumps(left_out), "\0")
         return all(word.lower() in shown for word in words)

@@ -11,7 +11,8 @@ from postmill.api.route import Routes
 from postmill.api.viewer import Viewer
 from postmill.dashboard.form import last_of, read_form
 from postmill.dashboard.framing import Framing
-from postmill.dashboard.mount import base_of, go_to, keep
+from postmill.dashboard.mount import base_of, go_to
+from postmill.dashboard.notice import leave, waiting_for
 from postmill.dashboard.page import ACTIONS, PAGES, Action, Page, View, Visit
 from postmill.dashboard.rendering import (
     Frame,
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
     from postmill.dashboard.rendering import Main
     from postmill.dashboard.security.access import Access
 
-NOTICE_S = 20
-"""How long a notice waits for the page that shows it, in seconds. The page follows at once; 20 s are for a
-slow connection, and a notice that comes later would be taken for one about something else.
-"""
-
 
 class Front(Framing):
     """Finds what answers a path, shows pages, and does what forms ask for."""
@@ -58,7 +54,7 @@ class Front(Framing):
             return self.told(request, failure.problem, desk)
         match offered.get("GET" if request.method == "HEAD" else request.method), offered.get("POST"):
             case (Page() as page, _):
-                alike = page.shares and not request.cookies.get(self.access.seal.cookie("notice"))
+                alike = page.shares and waiting_for(request) is None
                 return await (self._shared if alike else self._shown)(page, request, visit)
             case (Action() as action, _):
                 return await self._done(action, request, visit)
@@ -120,7 +116,6 @@ class Front(Framing):
             return self.rendered(
                 request, action.page.template, done, Frame(tab=action.page.tab, desk=visit.desk)
             )
-        answer, seal = go_to(request, done.to), self.access.seal
-        notice = seal.sign("notice", done.notice)
-        keep(request, answer, seal.cookie("notice"), notice, NOTICE_S, base_of(request))
+        answer = go_to(request, done.to)
+        leave(request, answer, done.to, done.notice)
         return answer

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
 
+from postmill.api.json_text import in_lines, in_one_line
 from postmill.api.redaction import REDACTED
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
@@ -22,7 +22,6 @@ LONGEST_SHOWN = 20_000
 reads in a browser; as quotes, which take five bytes each, they are 100 KB.
 """
 CUT = "\n\u2026 cut here: the API gives all of it."
-_INDENTED = json.JSONEncoder(indent=2, ensure_ascii=False)
 SHORT_FROM = 10_000
 """From here a number is written with a unit, as 24.0 k. Below, four digits are as short and say more."""
 MOST_DEAD = 10_000
@@ -101,19 +100,12 @@ def segment(name: object) -> str:
 
 def pretty(value: Any) -> str:
     """JSON with indentation, as it is read: of much, the beginning."""
-    parts: list[str] = []
-    length = 0
-    for part in _INDENTED.iterencode(value):
-        parts.append(part)
-        length += len(part)
-        if length > LONGEST_SHOWN:
-            break
-    return cut("".join(parts))
+    return cut(whole(value))
 
 
 def whole(value: Any) -> str:
     """JSON with indentation, as it is edited."""
-    return _INDENTED.encode(value)
+    return in_lines(value)
 
 
 def cut(text: str) -> str:
@@ -128,7 +120,7 @@ def is_long(value: Any) -> bool:
 
 def brief(value: Any) -> str:
     """JSON in one line, and no more of it than a line shows."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = in_one_line(value)
     return text if len(text) <= LONGEST_BRIEF else text[:LONGEST_BRIEF] + "\u2026"
 
 

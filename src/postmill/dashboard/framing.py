@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from postmill.api.desk import Desk
 from postmill.api.problem import problem, problem_of
-from postmill.dashboard.mount import asked_of, base_of, forget, go_to, home_of
+from postmill.dashboard.mount import asked_of, base_of, go_to, home_of
+from postmill.dashboard.notice import take_away, waiting_for
 from postmill.dashboard.page import View
 from postmill.dashboard.rendering import Frame, rendered, theme_of
 from postmill.model.errors import PostmillError
@@ -88,11 +89,9 @@ class Framing(ABC):
 
     def rendered(self, request: Request, template: str, view: View, frame: Frame) -> Response:
         """The view as a page, with the notice that waits for it."""
-        seal = self.access.seal
-        cookie = seal.cookie("notice")
-        notice = seal.read("notice", request.cookies.get(cookie, ""))
+        notice = waiting_for(request)
         whole = replace(frame, notice=notice, signs_in=self.access.signs_in, theme=theme_of(request))
         answer = rendered(request, template, view, whole)
         if notice is not None:
-            forget(answer, cookie, base_of(request))
+            take_away(request, answer)
         return answer

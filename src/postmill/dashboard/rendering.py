@@ -55,7 +55,7 @@ class Frame:
     """The entry of the navigation that is marked."""
     desk: Desk | None = None
     """None: the visitor is not known."""
-    notice: object = None
+    notice: str | None = None
     problem: Problem | None = None
     typed: Mapping[str, str] = field(default_factory=dict)
     """What was typed into the form that was refused."""

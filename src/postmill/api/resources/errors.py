@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from postmill.api.cursor import MOST_SHOWN, Limit
+from postmill.api.cursor import MOST_SHOWN, Limit, Page, after, paged
 from postmill.api.resources.messages import FailedAttempt
 from postmill.api.resources.operations import Operation, Rate
 from postmill.api.route import Named, resource
@@ -46,6 +46,7 @@ class Errors(Struct):
     """Errors, the one seen last first."""
 
     items: list[ListedError]
+    next: str | None = None
 
 
 class FailureOfError(FailedAttempt, kw_only=True):
@@ -68,7 +69,7 @@ class ShownError(ListedError, kw_only=True):
     last_30_days: list[int]
 
 
-class Which(Struct, forbid_unknown_fields=True, kw_only=True):
+class Which(Page, forbid_unknown_fields=True, kw_only=True):
     """Which errors are listed. ``open``: those that are neither ignored nor resolved."""
 
     queue: Named | None = None
@@ -103,8 +104,15 @@ class Retried(Struct):
 @resource("GET", "/errors", out=Errors, query=Which)
 async def list_errors(desk: Desk, query: Which) -> Errors:
     """Errors of a queue or of all, the one seen last first."""
-    rows = await desk.read(errors.listed, query.queue, limit=query.limit, unsettled=query.open)
-    return Errors([desk.shaped(ListedError, {**row, "times": row["failures"]}) for row in rows])
+    found = await desk.read(
+        errors.listed,
+        query.queue,
+        limit=query.limit + 1,
+        unsettled=query.open,
+        behind=after(query, tuple[Moment, str]),
+    )
+    rows, more = paged(found, query, lambda row: (row["last_seen"], row["fingerprint"]))
+    return Errors([desk.shaped(ListedError, {**row, "times": row["failures"]}) for row in rows], more)
 
 
 @resource("GET", "/errors/{fingerprint}", out=ShownError, in_path=InError)

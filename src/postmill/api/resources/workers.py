@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from postmill.api.cursor import MOST_SHOWN, Limit
+from postmill.api.cursor import MOST_SHOWN, Limit, Page, after, paged
 from postmill.api.route import resource
 from postmill.api.shape import Moment
 from postmill.db.reads import workers
@@ -40,9 +40,10 @@ class Workers(Struct):
     """Workers, the latest first."""
 
     items: list[Worker]
+    next: str | None = None
 
 
-class Which(Struct, forbid_unknown_fields=True, kw_only=True):
+class Which(Page, forbid_unknown_fields=True, kw_only=True):
     """Which workers are listed. ``all``: also those that stopped or are silent."""
 
     all: bool = False
@@ -65,8 +66,11 @@ class Draining(Struct):
 @resource("GET", "/workers", out=Workers, query=Which)
 async def list_workers(desk: Desk, query: Which) -> Workers:
     """Workers that are alive: their heartbeat is at most 6 s old."""
-    found = await desk.read(workers.listed, everyone=query.all, limit=query.limit)
-    return Workers([desk.shaped(Worker, row) for row in found])
+    found = await desk.read(
+        workers.listed, everyone=query.all, limit=query.limit + 1, behind=after(query, tuple[Moment, UUID])
+    )
+    rows, more = paged(found, query, lambda row: (row["started_at"], row["worker_id"]))
+    return Workers([desk.shaped(Worker, row) for row in rows], more)
 
 
 @resource("POST", "/workers/{worker_id}/drain", out=Draining, in_path=InWorker)

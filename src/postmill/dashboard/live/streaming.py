@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -17,10 +19,11 @@ from postmill.dashboard.live.hub import Hub
 from postmill.dashboard.live.topics import quoted, unquoted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
     from starlette.requests import Request
 
+    from postmill.api.viewer import Viewer
     from postmill.dashboard.live.hub import Poll
 
     IsKnown = Callable[[], Awaitable[bool]]
@@ -32,6 +35,10 @@ LONGEST_TOPIC = 100
 MOST_STREAMS = 1_000
 """Streams at once at most. Each costs a connection and some kilobytes; a thousand people at one dashboard are
 more than there are, so what is above is a fault or a flood.
+"""
+MOST_OF_ONE = 250
+"""Streams at once at most of one viewer from one address. A browser's tabs share one; 250 are for a team
+that has one key in common, behind a proxy that tells no addresses, and leave most of all to others.
 """
 LIFE_S = 600.0
 """How long a stream lives, in seconds. A browser comes back at once; a connection whose other end has gone
@@ -56,16 +63,18 @@ class Streaming:
         """``poll`` returns the version of each topic of those it is given."""
         self.hub = Hub(poll)
         self._endings: Endings | None = None
+        self._held: Counter[Viewer] = Counter()
 
-    async def answer(self, request: Request, is_known: IsKnown) -> Response:
+    async def answer(self, request: Request, viewer: Viewer, is_known: IsKnown) -> Response:
         """The stream of the topics that are asked for; it ends when its viewer is not known any more."""
-        if self.hub.closing or self.hub.watchers >= MOST_STREAMS:
+        is_full = self.hub.watchers >= MOST_STREAMS or self._held[viewer] >= MOST_OF_ONE
+        if self.hub.closing or is_full:
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "5"})
         self._listen()
         asked = [unquoted(each) for each in request.query_params.getlist("topic")]
         topics = [each for each in asked if len(each) <= LONGEST_TOPIC][:MOST_TOPICS]
         return StreamingResponse(
-            self._events(topics, is_known),
+            self._held_by(viewer, self._events(topics, is_known)),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
@@ -76,7 +85,17 @@ class Streaming:
         if self._endings is not None:
             self._endings.forget()
 
-    async def _events(self, topics: list[str], is_known: IsKnown) -> AsyncIterator[str]:
+    async def _held_by(self, viewer: Viewer, events: AsyncGenerator[str, None]) -> AsyncIterator[str]:
+        self._held[viewer] += 1
+        try:
+            async with aclosing(events):
+                async for each in events:
+                    yield each
+        finally:
+            self._held[viewer] -= 1
+            self._held += Counter()  # drops who holds none
+
+    async def _events(self, topics: list[str], is_known: IsKnown) -> AsyncGenerator[str, None]:
         yield "retry: 1000\n\n"
         asked_s = said_s = time.monotonic()
         end_s = asked_s + LIFE_S

@@ -34,7 +34,7 @@ class Watching:
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "5"})
         if viewer is None:
             return Response(status_code=HTTPStatus.UNAUTHORIZED)
-        return await self.streaming.answer(request, lambda: self._is_known(request))
+        return await self.streaming.answer(request, viewer, lambda: self._is_known(request))
 
     async def _is_known(self, request: Request) -> bool:
         """Whether its viewer still is. While that can't be asked, nothing new is told, and it may go on."""

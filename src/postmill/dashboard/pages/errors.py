@@ -26,6 +26,8 @@ async def errors(visit: Visit) -> View:
         "Errors",
         {
             "errors": found.items,
+            "next": found.next,
+            "first": query.cursor is None,
             "looks": LOOKS,
             "hours": {each.fingerprint: bars({"bad": each.last_24_hours}) for each in found.items},
             "queue": query.queue,

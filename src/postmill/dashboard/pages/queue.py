@@ -11,7 +11,7 @@ from postmill.api.cursor import MOST_SHOWN, Page
 from postmill.api.problem import Failure
 from postmill.api.resources import history, limits, messages, payload_types, queues, schedules, workers
 from postmill.dashboard.bodies import body, payload_typed
-from postmill.dashboard.filters import has_secrets, pretty, segment
+from postmill.dashboard.filters import has_secrets, segment, whole
 from postmill.dashboard.page import Done, View, action, page
 from postmill.dashboard.pages.schedules import SIGNS as SCHEDULE_SIGNS
 from postmill.dashboard.pages.schedules import meaning
@@ -73,7 +73,7 @@ async def _like(visit: Visit, asked: queues.InQueue) -> str:
         return ""
     asked_like = visit.in_query(messages.InMessage, queue=asked.queue, msg_id=visit.query["like"])
     shown = await messages.show_message(visit.desk, asked_like)
-    return "" if has_secrets(shown.message) else pretty(shown.message)
+    return "" if has_secrets(shown.message) else whole(shown.message)
 
 
 @action("/queues/{queue}/limit", of=queue)

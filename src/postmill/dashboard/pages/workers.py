@@ -23,11 +23,18 @@ SIGNS = {
 async def workers_page(visit: Visit) -> View:
     """Those that are alive; with ``all`` also those that were."""
     query = visit.in_query(workers.Which)
-    found = (await workers.list_workers(visit.desk, query)).items
-    running, slots = sum(each.in_flight for each in found), sum(each.max_concurrent for each in found)
+    found = await workers.list_workers(visit.desk, query)
     return View(
         "Workers",
-        {"workers": found, "all": query.all, "signs": SIGNS, "running": running, "slots": slots},
+        {
+            "workers": found.items,
+            "next": found.next,
+            "first": query.cursor is None,
+            "all": query.all,
+            "signs": SIGNS,
+            "running": sum(each.in_flight for each in found.items),
+            "slots": sum(each.max_concurrent for each in found.items),
+        },
     )
 
 

@@ -39,7 +39,7 @@ class Access:
         self._authorize = authorize
         self._keys = keys
         self._is_revoked = is_revoked
-        self.seal = Seal(secrets.token_urlsafe() if keys is None else keys.signing)
+        self.seal = Seal(secrets.token_urlsafe() if keys is None else keys.signing)  # no keys: signs nothing
         self.signs_in = keys is not None
         self._ticket, self._ticket_ends = "", 0.0
 

@@ -8,6 +8,8 @@ from postmill.model.errors import NotFound
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from postmill.db.tools.connect import Connection
 
 Row: TypeAlias = dict[str, Any]
@@ -15,16 +17,26 @@ SHOWN = 5
 """Failed attempts that are shown of one error: they are alike, and five differ in what differs."""
 
 
-def listed(connection: Connection, queue: str | None, *, limit: int, unsettled: bool) -> list[Row]:
-    """Errors, the one seen last first; with ``unsettled`` only those that are open."""
-    return connection.execute(statement("read_errors"), (None, queue, unsettled, limit)).fetchall()
+def listed(
+    connection: Connection,
+    queue: str | None,
+    *,
+    limit: int,
+    unsettled: bool,
+    behind: tuple[datetime, str] | None = None,
+) -> list[Row]:
+    """Errors, the one seen last first; with ``unsettled`` only those that are open. ``behind``: when the last
+    of the page before was seen last, and its fingerprint.
+    """
+    asked = (None, queue, unsettled, limit, *(behind or (None, None)))
+    return connection.execute(statement("read_errors"), asked).fetchall()
 
 
 def one(connection: Connection, fingerprint: str) -> Row:
     """One error, with its latest ``failures``, and ``last_30_days``: how many there were in each 24 hours,
     the oldest first, also where the attempts are deleted. Raises :class:`NotFound`.
     """
-    row = connection.execute(statement("read_errors"), (fingerprint, None, False, 1)).fetchone()
+    row = connection.execute(statement("read_errors"), (fingerprint, None, False, 1, None, None)).fetchone()
     if row is None:
         raise NotFound(f"There is no error {fingerprint}.", hint="postmill error list")
     latest = connection.execute(statement("read_error_failures"), (fingerprint, SHOWN)).fetchall()

@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
     from postmill.db.tools.connect import Connection
 
 Row: TypeAlias = dict[str, Any]
 
 
-def listed(connection: Connection, *, everyone: bool, limit: int) -> list[Row]:
-    """Workers that are alive; with ``everyone`` also those that stopped or are silent."""
-    return connection.execute(statement("read_workers"), (everyone, limit)).fetchall()
+def listed(
+    connection: Connection, *, everyone: bool, limit: int, behind: tuple[datetime, UUID] | None = None
+) -> list[Row]:
+    """Workers that are alive; with ``everyone`` also those that stopped or are silent. ``behind``: when the
+    last of the page before was started, and its id.
+    """
+    asked = (everyone, limit, *(behind or (None, None)))
+    return connection.execute(statement("read_workers"), asked).fetchall()

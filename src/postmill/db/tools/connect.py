@@ -46,8 +46,17 @@ _MAYBE_TOO_LARGE = re.compile(r"\d{309}")
 _FATAL = re.compile(r"FATAL:\s*(?P<text>.*)")
 
 
-def connect(address: Address, *, application_name: str = "postmill", options: str = "") -> Connection:
-    """A connection to ``address``; the caller closes it (it is a context manager).
+class ExactFloat(float):
+    """A number of JSON that a float rounds or writes otherwise, with the ``digits`` that the database has."""
+
+    digits: str
+
+
+def connect(
+    address: Address, *, application_name: str = "postmill", options: str = "", exact: bool = False
+) -> Connection:
+    """A connection to ``address``; the caller closes it (it is a context manager). ``exact``: such numbers
+    as are not the same as floats are read as :class:`ExactFloat`.
 
     ``options`` are libpq's, for example ``-c statement_timeout=5s``; a pooler refuses them, so they are left
     out there. Raises :class:`LoginFailed` when the server refuses the user, :class:`DatabaseUnavailable` when
@@ -65,14 +74,13 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
         )
     connection.adapters.register_loader("timestamptz", _AnyTime)
     connection.adapters.register_loader("timestamptz", _AnyBinaryTime)
-    set_json_loads(_any_json, connection)
+    set_json_loads(_exact_json if exact else _any_json, connection)
     return connection
 
 
 class _AnyTime(TimestamptzLoader):
     """Other clients may have written times that Python has no date for: those are given as the server's
-    text, such as
-    ``infinity`` or ``294000-01-01 00:00:00+00``.
+    text, such as ``infinity`` or ``294000-01-01 00:00:00+00``.
     """
 
     def load(self, data: Buffer) -> datetime:
@@ -114,6 +122,14 @@ def _any_json(data: str | bytes) -> Any:
         return TOO_DEEP
 
 
+def _exact_json(data: str | bytes) -> Any:
+    """The same, with the digits that stand there."""
+    try:
+        return _WITH_DIGITS(data if isinstance(data, str) else data.decode())
+    except RecursionError:
+        return TOO_DEEP
+
+
 def _integer(digits: str) -> int | str:
     try:
         return int(digits)
@@ -125,6 +141,16 @@ def _float(digits: str) -> float | str:
     return found if isfinite(found := float(digits)) else digits
 
 
+def _exact(digits: str) -> float | str:
+    found = _float(digits)
+    if repr(found) == digits or not isinstance(found, float):
+        return found
+    exact = ExactFloat(found)
+    exact.digits = digits
+    return exact
+
+
+_WITH_DIGITS = json.JSONDecoder(parse_int=_integer, parse_float=_exact).decode
 _WITH_LARGE_NUMBERS = json.JSONDecoder(parse_int=_integer, parse_float=_float).decode
 
 

@@ -79,7 +79,7 @@ class Sessions:
         return await loop.run_in_executor(self._threads, self._in_transaction, mode, limit_s, function)
 
     def _in_transaction(self, mode: str, limit_s: float, function: Callable[[Connection], T]) -> T:
-        connection = self._living() or connect(self.address, application_name=self._name)
+        connection = self._living() or connect(self.address, application_name=self._name, exact=True)
         try:
             with translated(self.address), connection.transaction():
                 connection.execute(f"{mode} set local statement_timeout = {int(limit_s * 1000)}")

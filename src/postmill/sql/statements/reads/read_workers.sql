@@ -1,5 +1,5 @@
--- Workers that are alive, or with $1 all of them, the latest first, at most $2.
--- Called by the command line. Takes no locks. Errors: none.
+-- Workers that are alive, or with $1 all of them, the latest first, at most $2, behind worker $4, started at $3.
+-- Called by the command line and the API. Takes no locks. Errors: none.
 select
     function_name as worker, queue_name as queue,
     case when deprecated_at is not null and state = 'active' then 'draining' else state end as state,
@@ -12,5 +12,6 @@ from (
     select inactive.*, case when stopped_at is null then 'silent' else 'stopped' end
     from postmill.inactive_workers as inactive where $1::boolean
 ) as worker
-order by started_at desc
+where $3::timestamptz is null or (started_at, worker_id) < ($3::timestamptz, $4::uuid)
+order by started_at desc, worker_id desc
 limit $2::integer
