@@ -270,7 +270,7 @@ MISTAKES = {
     ),
     "a group takes its share, whatever is free": Mistake(
         (Change("_pick_gated", r"limit least\(place\.free, quantum\)", "limit quantum"),),
-        (happens("limit", None, 1, None), happens("send", "a", 3), happens("claim", 0, 100)),
+        (happens("limit", None, 2, None), happens("send", "a", 3), happens("claim", 0, 100)),
     ),
     "the limit of one group is not seen": Mistake(
         (

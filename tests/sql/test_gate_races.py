@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from postmill.sql.catalog import scripts
 from tests.faults.protocol import Change
 from tests.sql.asking import Database, value
-from tests.sql.test_claim_gated import claim_gated, send
+from tests.sql.test_claim_gated import claim_gated, end, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,24 +37,36 @@ def replaced(text: str, *changes: tuple[str, str]) -> bytes:
     return text.encode()
 
 
-def claimed_in_all(db: Database, connect: Callable[[], Database], *changes: tuple[str, str]) -> int:
-    """Two claims of a group with one place. The second has looked at the group, and is about to lock its row,
-    when the first one commits.
-    """
+def two_places(db: Database, *changes: tuple[str, str]) -> None:
+    """Each group has two, and sessions that say so wait for a lock before they lock a group."""
     db.execute(replaced(dict(scripts("functions"))["_pick_gated"], (GROUPS, PAUSED), *changes))
-    send(db, "a", "a")
-    db.execute(b"select postmill.limit_groups('re-size', max_running => 1)")
+    db.execute(b"select postmill.limit_groups('re-size', max_running => 2)")
+
+
+def overtaken(
+    db: Database, connect: Callable[[], Database], overtaking: Callable[[Database], object]
+) -> dict[str, Any]:
+    """A claim that has looked at a group, and is about to lock its row, when `overtaking` is done in another
+    session.
+    """
     claim_gated(db, 0)  # the group's row is there
-    first, second = connect(), connect()
-    second.execute(b"set test.pause = 'on'")
+    late = connect()
+    late.execute(b"set test.pause = 'on'")
     db.execute(b"select pg_advisory_lock(7)")
     with ThreadPoolExecutor(1) as pool:
-        late = pool.submit(claim_gated, second)
-        while not value(db, "select cardinality(pg_blocking_pids($1)) > 0", second.info.backend_pid):
-            assert not late.done()
-        assert claim_gated(first)["msg_ids"] == [1]
+        claimed = pool.submit(claim_gated, late)
+        while not value(db, "select cardinality(pg_blocking_pids($1)) > 0", late.info.backend_pid):
+            assert not claimed.done()
+        overtaking(connect())
         db.execute(b"select pg_advisory_unlock(7)")
-        late.result()
+        return claimed.result()
+
+
+def claimed_in_all(db: Database, connect: Callable[[], Database], *changes: tuple[str, str]) -> int:
+    """By a claim of a group with two places, and another one that it overtakes."""
+    two_places(db, *changes)
+    send(db, "a", "a", "a", "a")
+    overtaken(db, connect, claim_gated)
     held: int = value(db, "select count(*) from postmill.gates where claim_id is not null")
     return held
 
@@ -62,14 +74,33 @@ def claimed_in_all(db: Database, connect: Callable[[], Database], *changes: tupl
 def test_a_claim_that_comes_a_moment_later_counts_the_first_one(
     db: Database, queue: str, connect: Callable[[], Database]
 ) -> None:
-    assert claimed_in_all(db, connect) == 1
+    assert claimed_in_all(db, connect) == 2
 
 
 def test_counted_in_the_statement_that_locks_a_group_runs_too_many(
     db: Database, queue: str, connect: Callable[[], Database]
 ) -> None:
     """The control: 155 times in a race of the prototype, and each time here."""
-    assert claimed_in_all(db, connect, (COUNT, "select 0"), (MAXIMUM, COUNTED)) == 2
+    assert claimed_in_all(db, connect, (COUNT, "select 0"), (MAXIMUM, COUNTED)) == 4
+
+
+def test_a_place_is_left_for_the_next_claim_when_the_first_gate_is_gone(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    """Of a group with one free place the gate is taken that was the first one: the claim says that it missed
+    the others.
+    """
+    two_places(db)
+    send(db, "a", "a", "a")
+    claim_gated(db, 1)
+
+    def take_and_end(other: Database) -> None:
+        assert claim_gated(other)["msg_ids"] == [2]
+        end(other, 2)
+
+    claimed = overtaken(db, connect, take_and_end)
+    assert (claimed["msg_ids"], claimed["complete"]) == ([], False)
+    assert claim_gated(db)["msg_ids"] == [3]
 
 
 @pytest.fixture(params=[False, True], ids=["", "control"])

@@ -3,13 +3,13 @@
 -- that was written meanwhile counts as locked. The places that are taken are counted in a statement of its own after
 -- that, whose snapshot has every claim that was made under the locks. Counted in the statement that locks, a group runs
 -- more than it may.
--- Where each group has a share of one, the gates that were the first ones a moment ago (`firsts_at`) are taken, as far
--- as they are still there: one that names a claim by now is another version of its row. To find them anew would be a
--- look into the index for each message. No place is given to another row meanwhile: nothing that has ended since the
--- outer statement began is vacuumed before its end.
+-- Where each group has a share of one, or not more than one place free, the gates that were the first ones a moment ago
+-- (`firsts_at`) are taken, as far as they are still there: one that names a claim by now is another version of its row.
+-- To find them anew would be a look into the index for each message. No place is given to another row meanwhile:
+-- nothing that has ended since the outer statement began is vacuumed before its end.
 -- Otherwise what is chosen is in the order of `keys`, which has no more than `room`: the last one had the last turn.
--- `is_full`: a group has no place free; `is_busy`: another session works on a group; `has_more`: a share was too small;
--- `has_limits`: one of the groups may become full.
+-- `is_full`: a group has no place free; `is_busy`: another session works on a group; `has_more`: a share was too small,
+-- or a first gate is gone; `has_limits`: one of the groups may become full.
 -- `starts` and `periods`: the rates of the groups `locked`, null where there is none.
 -- Called by claim_gated. Lock order: rows of groups (skipping locked ones), then as _give_places. Errors: none.
 create or replace function postmill._pick_gated(
@@ -25,7 +25,6 @@ as $$
 declare
     maxima  integer[];
     quantum integer;
-    by_one  boolean;
 begin
     select coalesce(array_agg(g.group_key), '{}'), array_agg(g.maximum), array_agg(g.starts), array_agg(g.per)
     into locked, maxima, starts, periods
@@ -49,17 +48,18 @@ begin
         perform postmill._give_places(limits.queue_name);
     end if;
     quantum := case when cardinality(keys) >= 0.9 * room then 1 else ceil(room::numeric / cardinality(locked)) end;
-    by_one := quantum = 1 and left_out = '{}';
     with place as materialized (
         select l.key, case when l.maximum is null then quantum else l.maximum - (
                    select count(*) from postmill.gates as held
                    where held.queue_name = queue and held.group_key = l.key and held.claim_id >= oldest
                ) end as free
         from unnest(locked, maxima) as l (key, maximum)
+    ), mode as materialized (
+        select left_out = '{}' and (quantum = 1 or not exists (select from place where place.free > 1)) as by_one
     ), pick as materialized (
         select g.msg_id, g.group_key as key
         from postmill.gates as g
-        where by_one and g.ctid = any (firsts_at)
+        where (select mode.by_one from mode) and g.ctid = any (firsts_at)
           and (g.group_key in (select place.key from place where place.free > 0)) is true
         union all
         select waiting.msg_id, place.key
@@ -71,12 +71,14 @@ begin
             order by g.rank, g.msg_id
             limit least(place.free, quantum)
         ) as waiting
-        where not by_one and place.free > 0
+        where not (select mode.by_one from mode) and place.free > 0
         limit room
     )
     select array_agg(pick.msg_id), array_agg(pick.key),
            (select bool_or(place.free <= 0) from place),
-           has_more or case when by_one then exists (select from place where place.free > 0)
+           has_more or case when (select mode.by_one from mode) then
+                           (select count(*) from place where place.free > 0)
+                           > case when quantum = 1 then 0 else count(*) end
                        else exists (select from pick as p group by p.key having count(*) >= quantum) end
     into ids, of_keys, is_full, has_more
     from pick;
