@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import tempfile
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -37,8 +38,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Folders of tests lie in memory too: an embedded server that keeps its data waits for the disk at each
     step, and its first start took 5 s instead of 1 s.
+
+    Signals have their defaults, as in a terminal: under nohup, or behind a shell's ``&``, every process of a
+    test would ignore them.
     """
     tempfile.tempdir = os.environ["TMPDIR"] = str(servers.place())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_finish() -> None:
