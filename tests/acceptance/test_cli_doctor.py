@@ -133,7 +133,7 @@ def test_dead_letters_are_a_warning(cli: Cli, db: Database) -> None:
         "insert into postmill.dead_letters (queue_name, msg_id, read_ct, enqueued_at, attempts, kind, reason)"
         " select 'tasks', n, 1, now(), 1, 'error', 'x' from generate_series(2, 1500) as n"
     )
-    assert finding(cli, "dead letters")["found"] == "1000 or more in tasks"
+    assert finding(cli, "dead letters")["found"] == "1,000 or more in tasks"
 
 
 def test_ids_that_are_given_out_again(cli: Cli, db: Database) -> None:
