@@ -19,13 +19,14 @@ import pytest
 from postmill import Context, Retry, Snooze, Supaworker, SupaworkerJob
 from postmill.model.errors import (
     AlreadyStarted,
+    DatabaseUnavailable,
     InvalidHandler,
     InvalidOption,
     InvalidPayload,
     InvalidQueueName,
     SchemaMissing,
 )
-from postmill.project import project
+from postmill.project import once_up
 from tests.service import in_child
 from tests.service.running import GIVE_UP_S
 from tests.service.scripts import scripts
@@ -325,7 +326,7 @@ def test_one_that_is_stopped_before_it_is_up_ends(
         connecting.set()
         assert may_go_on.wait(GIVE_UP_S)
 
-    monkeypatch.setattr(project, "prepare", prepare)
+    monkeypatch.setattr(once_up, "prepare", prepare)
     worker = make(print)
     worker.enqueue_jobs([{}])
     with started(worker):
@@ -337,6 +338,27 @@ def test_one_that_is_stopped_before_it_is_up_ends(
         may_go_on.set()
         stopping.join(GIVE_UP_S)
     assert value(facade, "select count(*) from pgmq.a_mail") == 0
+
+
+def test_one_in_a_thread_says_that_its_database_is_away(
+    make: Callable[..., Supaworker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have waited for it, and no `stop` could have ended that."""
+    told: queues.Queue[str] = queues.Queue()
+
+    def prepare(*_: object) -> None:
+        raise DatabaseUnavailable("away")
+
+    def start() -> None:
+        try:
+            worker.start()
+        except DatabaseUnavailable as error:
+            told.put(str(error))
+
+    monkeypatch.setattr(once_up, "prepare", prepare)
+    worker = make(print)
+    threading.Thread(target=start, daemon=True).start()
+    assert "away" in told.get(timeout=GIVE_UP_S)
 
 
 def test_two_workers_of_one_process_stop_one_by_one(database_url: str, facade: Database) -> None:

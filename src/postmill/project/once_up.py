@@ -5,6 +5,7 @@ database goes away later.
 from __future__ import annotations
 
 import random
+import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 def prepare_once_up(settings: Settings, where: Address) -> bool:
     """:func:`~postmill.project.project.prepare`, once the database answers. Returns whether it does: False
     when a signal has asked for the end before. Raises the rest, ``LoginFailed`` too: time seldom mends that.
+
+    In a thread that signals don't reach it does not wait: nothing could end that.
     """
+    if threading.current_thread() is not threading.main_thread():
+        prepare(settings, where)
+        return True
     request = _Request()
     with suppress(_Asked), interrupted(request.make, lambda: request.made):
         _prepare_unless(request, settings, where)
