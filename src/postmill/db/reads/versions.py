@@ -34,12 +34,10 @@ def watched(topics: Iterable[str]) -> Watched:
     """
     found = Watched()
     for topic in topics:
-        if "\0" in topic:
+        if "\0" in topic:  # no table has one, and the statement would fail for all
             continue
         kind, _, name = topic.partition(":")
         queue, _, last = name.rpartition("/")
-        if "\0" in topic:  # no table has one, and the statement would fail for all
-            continue
         if topic == QUEUES:
             found.every_queue = True
         elif kind == "queue":
