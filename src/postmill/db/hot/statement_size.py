@@ -14,18 +14,16 @@ SLOWEST_BYTES_PER_S = 256 << 10
 """How fast a statement's bytes are sent, parsed, compressed and written at least. 256 KiB a second: what a
 network of 2 Mbit/s takes, and a small part of what a server takes whose disk is busy.
 """
+_TEXTS, _COLUMNS = (str, bytes), (list, tuple)
 
 
 def bytes_of(value: object) -> int:
     """How many bytes of text ``value``, or a list of columns, has: about, since a character is counted as one
     byte, and a number as none.
     """
-    if isinstance(value, str | bytes):
+    if isinstance(value, _TEXTS):
         return len(value)
-    if not isinstance(value, list | tuple):
-        return 0
-    texts = [len(each) for each in value if isinstance(each, str | bytes)]
-    return sum(texts) + sum(map(bytes_of, [each for each in value if isinstance(each, list | tuple)]))
+    return sum(map(bytes_of, value)) if isinstance(value, _COLUMNS) else 0
 
 
 def is_too_large(arguments: object) -> bool:
