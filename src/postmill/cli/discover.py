@@ -67,15 +67,16 @@ def cluster_needs(place: Path) -> list[tuple[str, dict[str, float]]]:
     """The names of what runs on Ray of the files in ``place``, and what its tasks need, as far as the files
     say it plainly: workers and flows, and steps that say so themselves. Raises as :func:`targets`.
     """
-    of_workers = [(each.name, each.resources) for each in targets(place) if each.resources is not None]
-    of_steps = [
-        (f"{_module_of(path.absolute())[0]}:{node.name}", needs)
-        for path, tree in _modules(place, None, {})
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (needs := _needs_of_step(node)) is not None
-    ]
-    return of_workers + of_steps
+    of_workers, of_steps = [], []
+    for path, tree in _modules(place, None, {}):
+        of_workers += [(each.name, each.resources) for each in _workers(path, tree, {})]
+        module, _ = _module_of(path.absolute())
+        of_steps += [
+            (f"{module}:{node.name}", _needs_of_step(node))
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+    return [(name, needs) for name, needs in of_workers + of_steps if needs is not None]
 
 
 def _modules(place: Path, leave_out: Path | None, problems: Problems) -> Iterator[tuple[Path, ast.Module]]:
