@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from postmill.api.cursor import MOST_SHOWN
 from postmill.dashboard.page import ACTIONS
 from tests.dashboard.conftest import words
 from tests.dashboard.test_running_parts import put_worker
@@ -232,13 +233,15 @@ async def test_a_schedule_that_feeds_a_queue_is_linked_in_plain_english(
     assert "At 02:30 every day UTC" in words(page)
 
 
-async def test_schedules_that_feed_a_queue_are_found_among_many(
-    browser: httpx.AsyncClient, work: Db, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_schedules_that_feed_a_queue_are_found_among_many(browser: httpx.AsyncClient, work: Db) -> None:
     """Only the first 200 by name were looked at."""
-    monkeypatch.setattr("postmill.dashboard.pages.queue.MOST_SHOWN", 1)
     for name in ("early", "late"):
         work.execute("select postmill.schedule($1, '0 3 * * *', 'mail')", (name,))
+    work.execute(
+        "select postmill.create_queue('others');"
+        " select postmill.schedule('for others ' || n, '0 3 * * *', 'others')"
+        f" from generate_series(1, {MOST_SHOWN}) as n"
+    )
     page = await browser.get("/queues/mail")
     assert all(f'href="/schedules/{name}"' in page.text for name in ("early", "late"))
 

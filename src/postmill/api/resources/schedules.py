@@ -150,6 +150,12 @@ async def list_schedules(desk: Desk, query: Page) -> Schedules:
     return Schedules([desk.shaped(Schedule, row) for row in rows], more)
 
 
+async def schedules_to(desk: Desk, queue: str) -> list[Schedule]:
+    """Those that send to a queue, of however many there are, by name."""
+    found = sorted(await desk.read(schedules.listed), key=_name)
+    return [desk.shaped(Schedule, row) for row in found if row["queue"] == queue]
+
+
 @resource("GET", "/schedules/{schedule}", out=ExplainedSchedule, in_path=InSchedule)
 async def show_schedule(desk: Desk, path: InSchedule) -> ExplainedSchedule:
     """One schedule, in plain English too."""

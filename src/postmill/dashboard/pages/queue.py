@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from postmill.api.cursor import MOST_SHOWN, Page
 from postmill.api.problem import Failure
 from postmill.api.resources import history, limits, messages, payload_types, queues, schedules, workers
 from postmill.dashboard.bodies import body, payload_typed
@@ -20,7 +19,6 @@ from postmill.dashboard.past import IN_WORDS, past
 from postmill.model.queue.addressee import TASK_HEADER
 
 if TYPE_CHECKING:
-    from postmill.api.desk import Desk
     from postmill.dashboard.page import Visit
 
 FEW = 5
@@ -34,7 +32,7 @@ async def queue(visit: Visit) -> View:
     shown = await queues.show_queue(desk, asked)
     alive = await workers.list_workers(desk, workers.Which())
     gone_by = await history.show_history(desk, asked, visit.in_query(history.Back))
-    feeding = await _feeding(desk, shown.queue)
+    feeding = await schedules.schedules_to(desk, shown.queue)
     latest = await messages.list_messages(desk, asked, messages.Which(limit=FEW))
     return View(
         shown.queue,
@@ -54,17 +52,6 @@ async def queue(visit: Visit) -> View:
             "types": (await payload_types.list_payload_types(desk, asked)).items,
         },
     )
-
-
-async def _feeding(desk: Desk, queue: str) -> list[schedules.Schedule]:
-    """The schedules that send to the queue, of however many there are."""
-    found, page = [], Page(limit=MOST_SHOWN)
-    while True:
-        planned = await schedules.list_schedules(desk, page)
-        found += [each for each in planned.items if each.queue == queue]
-        if planned.next is None:
-            return found
-        page = Page(limit=MOST_SHOWN, cursor=planned.next)
 
 
 async def _like(visit: Visit, asked: queues.InQueue) -> str:
