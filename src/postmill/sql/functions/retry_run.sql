@@ -13,9 +13,10 @@ set jit = off
 set enable_seqscan = off
 as $$
 declare
-    run  postmill.runs;
-    late text;
-    anew text[];  -- steps that were undone, or came after such a one
+    run         postmill.runs;
+    is_workflow boolean;
+    late        text;
+    anew        text[];  -- steps that were undone, or came after such a one
 begin
     perform postmill._check_isolation();
     -- Items are settled under the rows of their maps, and lock the run's row last.
@@ -44,20 +45,22 @@ begin
     where step.run_id = run.run_id and step.state = 'completed' and step.reason is not null;
     anew := array(select undone.step from postmill.steps as undone
                   where undone.run_id = run.run_id and undone.undone_at is not null);
-    if postmill._is_workflow(run.version_id) then
-        perform postmill._leave_children(run.run_id, anew) where anew <> '{}';
+    is_workflow := postmill._is_workflow(run.version_id);
+    if not is_workflow and anew <> '{}' then
+        anew := postmill._followers(run.version_id, anew);
+    end if;
+    if anew <> '{}' then
+        perform postmill._leave_children(run.run_id, anew);
+        delete from postmill.steps as step where step.run_id = run.run_id and step.step = any (anew);
+    end if;
+    if is_workflow then
         perform postmill._forget_failures(run);
-        perform postmill._free_signals(run.run_id);
-        perform postmill._retry_children(run.run_id);
+    end if;
+    perform postmill._retry_children(run.run_id);
+    perform postmill._free_signals(run.run_id);
+    if is_workflow then
         perform postmill._wake_again(run.run_id);
     else
-        if anew <> '{}' then
-            anew := postmill._followers(run.version_id, anew);
-            perform postmill._leave_children(run.run_id, anew);
-            delete from postmill.steps as step where step.run_id = run.run_id and step.step = any (anew);
-        end if;
-        perform postmill._retry_children(run.run_id);
-        perform postmill._free_signals(run.run_id);
         perform postmill._take_back(run);
         perform postmill._begin_again(run.run_id);
     end if;
