@@ -9,7 +9,6 @@ import tempfile
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import asyncpg
 import psycopg
 import pytest
 import pytest_asyncio
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    import asyncpg
     from psycopg.rows import DictRow, TupleRow
 
     from postmill.embedded import Server
@@ -101,11 +101,8 @@ def db(database_url: str) -> Iterator[psycopg.Connection[DictRow]]:
 @pytest_asyncio.fixture
 async def adb(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """An asyncpg connection to the test's database."""
-    connection = await asyncpg.connect(database_url)
-    try:
+    async with servers.async_session(database_url) as connection:
         yield connection
-    finally:
-        await connection.close()
 
 
 @pytest.fixture(scope="session")

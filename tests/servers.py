@@ -12,12 +12,13 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import asyncpg
 import psycopg
 import pytest
 from psycopg import sql
@@ -30,7 +31,7 @@ from postmill.embedded.folder import Home
 from postmill.embedded.postgres_process import environment, is_ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from psycopg.rows import DictRow
@@ -172,6 +173,16 @@ def session(url: str) -> AbstractContextManager[psycopg.Connection[DictRow]]:
     return closing(
         psycopg.connect(url, autocommit=True, row_factory=dict_row, cursor_factory=psycopg.RawCursor)
     )
+
+
+@asynccontextmanager
+async def async_session(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """One of asyncpg, closed however the test ends: one left open fails another test."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 @contextmanager

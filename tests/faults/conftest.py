@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from postmill.sql.catalog import statement
 from tests.faults.scene import Scene
-from tests.servers import session
+from tests.servers import async_session, session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -34,11 +34,8 @@ async def scene(database_url: str) -> AsyncIterator[Scene]:
 @pytest_asyncio.fixture
 async def other(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A second session."""
-    connection = await asyncpg.connect(database_url)
-    try:
+    async with async_session(database_url) as connection:
         yield connection
-    finally:
-        await connection.close()
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from collections import Counter
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
 
 from postmill import AsyncClient, Context, Dead, Retry, worker
@@ -25,12 +24,14 @@ from tests.faults.gate_race import STARTS
 from tests.faults.pooler import pooler
 from tests.faults.restoring import restored_copy
 from tests.faults.test_rate_races import OF_A_GROUP, OF_THE_QUEUE, PER, most_in_a_window
-from tests.servers import PrivateServer, session
+from tests.servers import PrivateServer, async_session, session
 from tests.service.running import running
 from tests.service.test_priorities import PARTED, SETUP, UNLOGGED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    import asyncpg
 
     from postmill.embedded.binaries import Binaries
     from postmill.handlers import Worker
@@ -239,16 +240,6 @@ class Place:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection that is closed however the test ends: one left open fails another test."""
-    db = await asyncpg.connect(url)
-    try:
-        yield db
-    finally:
-        await db.close()
-
-
-@asynccontextmanager
 async def at_work(
     world: World, url: str, address: Address | None = None, **options: Any
 ) -> AsyncIterator[Place]:
@@ -298,7 +289,7 @@ async def test_after_a_dump_and_a_restore(
         with ExitStack() as stack:
             copying = restored_copy(database_url, postgres_binaries)
             url = await asyncio.to_thread(stack.enter_context, copying)
-            async with connected(url) as db:
+            async with async_session(url) as db:
                 assert len(await second.learn(db)) >= 10
                 async with at_work(second, url):
                     await second.send(url, 60)
@@ -325,7 +316,7 @@ async def test_on_a_standby_that_takes_over(server: PrivateServer, quick: None, 
     messages and of claims are given out again: a worker that took new claims for old ones let too many run.
     """
     world = World(5)
-    async with connected(server.url) as db:
+    async with async_session(server.url) as db:
         await prepare(db, kind)
     async with at_work(world, server.url) as place:
         await world.send(server.url, 60)
@@ -334,7 +325,7 @@ async def test_on_a_standby_that_takes_over(server: PrivateServer, quick: None, 
         await world.send(server.url, 40)
         await place.ended(30)
         await asyncio.to_thread(server.fail_over)
-        async with connected(server.url) as db:
+        async with async_session(server.url) as db:
             ended = await world.learn(db)
             assert set(world.sent) - ended != set()
             await world.send(server.url, 60)

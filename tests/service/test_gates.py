@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
 
 from postmill import Context, Snooze, worker
@@ -16,11 +14,10 @@ from postmill.model.events import Event
 from postmill.model.queue.gate_horizon import LONG_AGO
 from postmill.model.queue.retry import FixedRetry
 from postmill.sql.catalog import queue_statement
+from tests.servers import async_session
 from tests.service.running import finished, running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from postmill.handlers import Worker
     from tests.service.running import Running
 
@@ -62,16 +59,6 @@ async def send(run: Running, *keys: str) -> None:
 
 async def limited(run: Running, max_running: int) -> None:
     await run.db.execute("select postmill.limit_groups('tasks', max_running => $1)", max_running)
-
-
-@asynccontextmanager
-async def _another(run: Running) -> AsyncIterator[asyncpg.Connection]:
-    """One more connection of the test's own."""
-    connection = await asyncpg.connect(run.url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def test_messages_of_groups_are_run(database_url: str) -> None:
@@ -317,7 +304,11 @@ async def test_a_queue_is_served_while_an_old_transaction_keeps_dead_rows(databa
     """
     truth = Truth()
     workers = [truth.handler(max_concurrent=5) for _ in range(3)]
-    async with running(database_url, *workers) as run, _another(run) as old, _another(run) as slow:
+    async with (
+        running(database_url, *workers) as run,
+        async_session(run.url) as old,
+        async_session(run.url) as slow,
+    ):
         await old.execute("begin isolation level repeatable read")
         await old.fetchval("select count(*) from postmill.gates")
         await limited(run, 2)
